@@ -1,0 +1,1 @@
+"""Customers, charges and the customer ledger."""

@@ -1,0 +1,25 @@
+"""Settings of the customer-charge service."""
+
+from typing import Annotated
+
+from pydantic import AliasChoices, Field
+
+from shared.settings import DatabaseSettings, Port
+
+
+class CustomerChargeSettings(DatabaseSettings):
+    """What the customer-charge server, worker and jobs may be told."""
+
+    database_url: str = Field(validation_alias=AliasChoices("CHARGING_CUSTOMER_CHARGE_DATABASE_URL", "DATABASE_URL", "database_url"))
+    database_schema: str = "customer_charge"
+    grpc_port: Port = Field(default=50052, validation_alias=AliasChoices("CHARGING_CUSTOMER_CHARGE_PORT", "grpc_port"))
+    settle_slots: Annotated[int, Field(ge=1, le=256)] = 4
+    """Into how many slots pending charges are spread, by vendor. Every process of the service must have the same number."""
+
+    settle_batch: Annotated[int, Field(ge=1, le=10000)] = 2000
+    """Most charges settled in one transaction."""
+
+    sweep_seconds: Annotated[float, Field(gt=0)] = 1.0
+    """How often the sweeper looks for work that no worker was woken for."""
+
+    worker_threads: Annotated[int, Field(ge=1, le=64)] = 4

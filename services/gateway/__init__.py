@@ -1,0 +1,1 @@
+"""The HTTP/JSON door, and identity: users, tokens and keys."""

@@ -1,0 +1,1 @@
+"""Vendors, credit requests and the vendor ledger."""

@@ -1,0 +1,101 @@
+"""The policy of every RPC, read from the descriptors of the contract."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cache
+
+from charging.options.v1 import options_pb2
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor, ServiceDescriptor
+
+from shared.principal import Role
+
+
+class RateLimitClass(IntEnum):
+    """The numbers of charging.options.v1.RateLimitClass."""
+
+    WRITE = 1
+    READ = 2
+    LOGIN = 3
+    PEER = 4
+
+
+class IdempotencyScope(IntEnum):
+    """The numbers of charging.options.v1.IdempotencyScope."""
+
+    NONE = 0
+    VENDOR = 1
+    PRINCIPAL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class MethodPolicy:
+    """Guard of one RPC; see charging.options.v1.Policy for what each field means. `name` is the full method name, `/package.Service/Method`."""
+
+    name: str
+    open: bool
+    roles: frozenset[Role]
+    vendor_path: tuple[str, ...]
+    rate_limit_class: RateLimitClass
+    cost_field: str
+    idempotency_scope: IdempotencyScope
+    coalesce: bool
+    waitable: bool
+
+
+def method_name(method: MethodDescriptor) -> str:
+    """Return the full name under which gRPC calls the method."""
+    return f"/{method.containing_service.full_name}/{method.name}"
+
+
+@cache
+def policy_of(method: MethodDescriptor) -> MethodPolicy | None:
+    """Return the policy of a method, or None when the contract gives none: such a method is denied to everyone."""
+    options = method.GetOptions()
+    if not options.HasExtension(options_pb2.policy):
+        return None
+    policy = options.Extensions[options_pb2.policy]
+    return MethodPolicy(
+        name=method_name(method),
+        open=policy.open,
+        roles=frozenset(Role(role) for role in policy.roles),
+        vendor_path=tuple(policy.vendor_field.split(".")) if policy.vendor_field else (),
+        rate_limit_class=RateLimitClass(policy.rate_limit_class),
+        cost_field=policy.cost_field,
+        idempotency_scope=IdempotencyScope(policy.idempotency_scope),
+        coalesce=policy.coalesce,
+        waitable=policy.waitable,
+    )
+
+
+def rules_of(field: FieldDescriptor) -> options_pb2.FieldRules:
+    """Return the rules of a field; the default instance when it has none."""
+    return field.GetOptions().Extensions[options_pb2.rules]
+
+
+def http_facts_of(method: MethodDescriptor) -> options_pb2.HttpFacts:
+    """Return the HTTP facts of a method; the default instance when it has none."""
+    return method.GetOptions().Extensions[options_pb2.http_facts]
+
+
+def methods_of(services: Iterable[ServiceDescriptor]) -> dict[str, MethodDescriptor]:
+    """Return every method of the services by its full name."""
+    return {method_name(method): method for service in services for method in service.methods}
+
+
+def value_at(message: object, path: tuple[str, ...]) -> list[object]:
+    """Return the values of a request at a field path, through repeated fields too."""
+    values = [message]
+    for name in path:
+        values = [item for value in values for item in _as_list(getattr(value, name))]
+    return values
+
+
+def _as_list(value: object) -> Iterable[object]:
+    return value if isinstance(value, Iterable) and not isinstance(value, str | bytes) else (value,)
+
+
+def field_at(message: Descriptor, path: tuple[str, ...]) -> FieldDescriptor:
+    """Return the descriptor of the field at a path. Raises KeyError when the path leads nowhere."""
+    field = message.fields_by_name[path[0]]
+    return field if len(path) == 1 else field_at(field.message_type, path[1:])

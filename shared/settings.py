@@ -1,0 +1,86 @@
+"""Settings that every process has, read from environment variables.
+
+Names carry the prefix `CHARGING_`; only DATABASE_URL and REDIS_URL go without. All mistakes are reported at once, by name.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AliasChoices, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class CommonSettings(BaseSettings):
+    """What every process of the system may be told."""
+
+    model_config = SettingsConfigDict(env_prefix="CHARGING_", extra="ignore", populate_by_name=True)
+
+    profile: Literal["development", "production"] = "production"
+    """`development` makes demo data, allows a relaxed PostgreSQL, and serves on loopback only."""
+
+    log_format: Literal["console", "json"] = "json"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    redis_url: str = Field(default="redis://127.0.0.1:6379/0", validation_alias=AliasChoices("REDIS_URL", "redis_url"))
+    """The broker: no eviction, append-only file."""
+
+    cache_redis_url: str = ""
+    """Claims, limits and cached look-ups: bounded memory, volatile-ttl. Empty means the broker's."""
+
+    peer_name: str = ""
+    """Name of this process's own key; empty means the service's name."""
+
+    keys_dir: Path = Path(".charging/keys")
+    """`<peer>.private.pem` of this process and `<peer>.public.pem` of every peer."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+
+    metrics_port: Port = 0
+    """Port of `/metrics` of this process; 0 switches it off."""
+
+    reflection: bool = True
+    """Whether gRPC server reflection is served."""
+
+    identity_address: str = "127.0.0.1:50050"
+    vendor_credit_address: str = "127.0.0.1:50051"
+    customer_charge_address: str = "127.0.0.1:50052"
+
+    rate_limit_requests: Annotated[int, Field(ge=1)] = 10
+    """Unsafe requests allowed per client address and method in each window."""
+
+    rate_limit_window_seconds: Annotated[int, Field(ge=1)] = 60
+
+    replay_limit_requests: Annotated[int, Field(ge=1)] = 6000
+    """Replays of a known idempotency key allowed per principal in each window."""
+
+    drain_seconds: Annotated[float, Field(ge=0)] = 10.0
+    """How long calls in flight may still run after SIGTERM."""
+
+    @property
+    def limits_redis_url(self) -> str:
+        """Return the URL of the instance for claims, limits and caches."""
+        return self.cache_redis_url or self.redis_url
+
+
+class DatabaseSettings(CommonSettings):
+    """Settings of a process that has a database. Subclasses name their own variable and schema."""
+
+    database_pool_size: Annotated[int, Field(ge=1, le=200)] = 8
+
+
+SettingsT = TypeVar("SettingsT", bound=CommonSettings)
+
+
+def load_settings(kind: type[SettingsT]) -> SettingsT:
+    """Read the settings from the environment, or name every mistake on standard error and exit with status 2."""
+    try:
+        return kind()
+    except ValidationError as error:
+        for problem in error.errors():
+            name = ".".join(str(part) for part in problem["loc"])
+            print(f"setting {name}: {problem['msg']} (got {problem.get('input')!r})", file=sys.stderr)
+        raise SystemExit(2) from None

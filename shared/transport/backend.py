@@ -1,0 +1,33 @@
+"""The one way in which a door hands a call on, wherever the method lives."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The outcome of one call, success or not.
+
+    `code` is a google.rpc.Code, 0 for success; `details` is the text of a failure; `message` is the serialized response of a success;
+    `trailers` have lower-case keys, text values, and bytes under keys that end in `-bin` (`grpc-status-details-bin` holds the
+    serialized google.rpc.Status of a failure).
+    """
+
+    code: int
+    details: str = ""
+    message: bytes = b""
+    trailers: Mapping[str, str | bytes] = field(default_factory=dict)
+
+
+class Backend(Protocol):
+    """Where the methods of a service are served."""
+
+    async def call(self, method: str, message: bytes, metadata: Sequence[tuple[str, str]], timeout_seconds: float) -> Answer:
+        """Run one call and return its outcome; never raises for a failed call.
+
+        `method` is the full name, `/package.Service/Method`; `message` is the serialized request. `metadata` may carry reserved entries
+        (`charging-...`) because a backend is only reachable from a door that strips them from what callers send. A call whose connection
+        is lost is repeated with the same ids when its policy makes that safe, and otherwise answers UNAVAILABLE.
+        """
+        ...
