@@ -6,6 +6,7 @@ from enum import IntEnum
 from functools import cache
 
 from charging.options.v1 import options_pb2
+from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor, ServiceDescriptor
 
 from shared.principal import Role
@@ -30,7 +31,11 @@ class IdempotencyScope(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class MethodPolicy:
-    """Guard of one RPC; see charging.options.v1.Policy for what each field means. `name` is the full method name, `/package.Service/Method`."""
+    """Guard of one RPC; see charging.options.v1.Policy for what each field means.
+
+    `name` is the full method name, `/package.Service/Method`. `repeatable` says that a door may send the call again, with the same ids, when its
+    outcome is unknown: the contract's `idempotency_level`.
+    """
 
     name: str
     open: bool
@@ -41,6 +46,7 @@ class MethodPolicy:
     idempotency_scope: IdempotencyScope
     coalesce: bool
     waitable: bool
+    repeatable: bool
 
 
 def method_name(method: MethodDescriptor) -> str:
@@ -65,6 +71,7 @@ def policy_of(method: MethodDescriptor) -> MethodPolicy | None:
         idempotency_scope=IdempotencyScope(policy.idempotency_scope),
         coalesce=policy.coalesce,
         waitable=policy.waitable,
+        repeatable=options.idempotency_level != descriptor_pb2.MethodOptions.IDEMPOTENCY_UNKNOWN,
     )
 
 
@@ -98,4 +105,8 @@ def _as_list(value: object) -> Iterable[object]:
 def field_at(message: Descriptor, path: tuple[str, ...]) -> FieldDescriptor:
     """Return the descriptor of the field at a path. Raises KeyError when the path leads nowhere."""
     field = message.fields_by_name[path[0]]
-    return field if len(path) == 1 else field_at(field.message_type, path[1:])
+    if len(path) == 1:
+        return field
+    if field.message_type is None:
+        raise KeyError(f"{field.full_name} has no field {path[1]}")
+    return field_at(field.message_type, path[1:])
