@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
-from charging.options.v1 import options_pb2
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 from grpc_interceptor.server import AsyncServerInterceptor
@@ -82,7 +81,7 @@ def checked_policy(method: MethodDescriptor) -> MethodPolicy:
         raise UnguardedMethodError(f"{method.full_name} has no policy")
     if not policy.open and not policy.roles:
         raise UnguardedMethodError(f"{method.full_name} is neither open nor allowed to any role")
-    if policy.rate_limit_class not in tuple(RateLimitClass) or policy.rate_limit_class == options_pb2.RATE_LIMIT_CLASS_UNSPECIFIED:
+    if policy.rate_limit_class is RateLimitClass.UNSPECIFIED:
         raise UnguardedMethodError(f"{method.full_name} has no rate limit class")
     return policy
 
@@ -99,11 +98,11 @@ def _fold(
         ) -> grpc.RpcMethodHandler[Any, Any]:
             return inner
 
-        handler = _run_now(interceptor.intercept_service(continuation, details))
+        handler = _run_now(interceptor.intercept_service(continuation, details))  # type: ignore[no-untyped-call]
     return handler
 
 
-def _run_now(coroutine: Any) -> Any:  # noqa: ANN401 - the library's own types are untyped
+def _run_now(coroutine: Any) -> Any:
     """Run a coroutine that never really waits, as `intercept_service` with our continuation, without an event loop."""
     try:
         coroutine.send(None)

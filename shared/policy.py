@@ -15,6 +15,7 @@ from shared.principal import Role
 class RateLimitClass(IntEnum):
     """The numbers of charging.options.v1.RateLimitClass."""
 
+    UNSPECIFIED = 0
     WRITE = 1
     READ = 2
     LOGIN = 3

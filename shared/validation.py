@@ -37,7 +37,7 @@ def _message_check(descriptor: Descriptor) -> Check:
         return _check_timestamp
     checks = [_field_check(field) for field in descriptor.fields]
 
-    def check(message: Any, path: str, found: list[FieldViolation]) -> None:  # noqa: ANN401 - any message
+    def check(message: Any, path: str, found: list[FieldViolation]) -> None:
         for each in checks:
             if len(found) < MAX_VIOLATIONS:
                 each(message, path, found)
@@ -45,7 +45,7 @@ def _message_check(descriptor: Descriptor) -> Check:
     return check
 
 
-def _check_timestamp(value: Any, path: str, found: list[FieldViolation]) -> None:  # noqa: ANN401 - a Timestamp
+def _check_timestamp(value: Any, path: str, found: list[FieldViolation]) -> None:
     if value.seconds not in TIMESTAMP_SECONDS or not 0 <= value.nanos < 1_000_000_000:
         found.append(FieldViolation(path.removesuffix("."), "is not a time between the years 1 and 9999"))
 
@@ -59,7 +59,7 @@ def _field_check(field: FieldDescriptor) -> Check:
         return _presence_check(name, rules, check_value)
     required = rules.required
 
-    def check(message: Any, path: str, found: list[FieldViolation]) -> None:  # noqa: ANN401 - any message
+    def check(message: Any, path: str, found: list[FieldViolation]) -> None:
         value = getattr(message, name)
         if value:
             check_value(value, path + name, found)
@@ -70,7 +70,7 @@ def _field_check(field: FieldDescriptor) -> Check:
 
 
 def _presence_check(name: str, rules: options_pb2.FieldRules, check_value: Check) -> Check:
-    def check(message: Any, path: str, found: list[FieldViolation]) -> None:  # noqa: ANN401 - any message
+    def check(message: Any, path: str, found: list[FieldViolation]) -> None:
         if message.HasField(name):
             check_value(getattr(message, name), path + name, found)
         elif rules.required:
@@ -82,7 +82,7 @@ def _presence_check(name: str, rules: options_pb2.FieldRules, check_value: Check
 def _list_check(name: str, rules: options_pb2.FieldRules, check_value: Check) -> Check:
     max_items = rules.max_items or DEFAULT_MAX_ITEMS
 
-    def check(message: Any, path: str, found: list[FieldViolation]) -> None:  # noqa: ANN401 - any message
+    def check(message: Any, path: str, found: list[FieldViolation]) -> None:
         values = getattr(message, name)
         if not values and rules.required:
             found.append(FieldViolation(path + name, "must have at least one item"))
@@ -120,7 +120,7 @@ def _number_check(rules: options_pb2.FieldRules) -> Check:
     low = rules.min if rules.HasField("min") else None
     high = rules.max if rules.HasField("max") else None
 
-    def check(value: Any, path: str, found: list[FieldViolation]) -> None:  # noqa: ANN401 - number, bool or bytes
+    def check(value: Any, path: str, found: list[FieldViolation]) -> None:
         if low is not None and value < low:
             found.append(FieldViolation(path, f"must be at least {low}"))
         elif high is not None and value > high:

@@ -20,7 +20,7 @@ class GatewaySettings(DatabaseSettings):
 
     login_token_hours: Annotated[int, Field(ge=1, le=24 * 7)] = 12
     api_token_days: Annotated[int, Field(ge=1, le=365)] = 90
-    trusted_proxies: list[IPv4Network | IPv6Network] = []
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     """Networks of the proxies in front; only behind these is X-Forwarded-For read, right-most untrusted hop first."""
 
     request_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0

@@ -2,8 +2,7 @@
 
 import re
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
 from urllib.parse import unquote
 
 import grpc
@@ -11,6 +10,7 @@ import structlog
 from grpc_interceptor.server import AsyncServerInterceptor
 
 from shared.call import CALL_ID_KEY, CLIENT_ADDRESS_KEY, CURRENT_CALL, RESERVED_PREFIX, Call
+from shared.interceptors.types import Context, Handler
 from shared.policy import MethodPolicy
 from shared.transport.inner_context import InnerContext
 from shared.uuid7 import uuid7
@@ -32,13 +32,7 @@ class ContextInterceptor(AsyncServerInterceptor):
         self._policies = policies
         self._log_success = log_success
 
-    async def intercept(
-        self,
-        method: Callable[..., Awaitable[object]],
-        request_or_iterator: object,
-        context: grpc.aio.ServicerContext[Any, Any],
-        method_name: str,
-    ) -> object:
+    async def intercept(self, method: Handler, request_or_iterator: object, context: Context, method_name: str) -> object:
         """Serve the call within its Call."""
         call = build_call(self._policies(method_name), context)
         call.trailers["x-request-id"] = call.request_id
@@ -66,7 +60,7 @@ class ContextInterceptor(AsyncServerInterceptor):
         return answer
 
 
-def build_call(policy: MethodPolicy, context: grpc.aio.ServicerContext[Any, Any]) -> Call:
+def build_call(policy: MethodPolicy, context: Context) -> Call:
     """Return the Call for what arrived. Reserved metadata counts only inside an envelope; from anyone else it is dropped."""
     enveloped = isinstance(context, InnerContext)
     metadata: dict[str, str] = {}

@@ -1,13 +1,10 @@
 """Refuse work that cannot be finished in the time its caller gives."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any
-
-import grpc
 from grpc_interceptor.server import AsyncServerInterceptor
 
 from shared.call import current_call
 from shared.errors import DeadlineExceeded
+from shared.interceptors.types import Context, Handler
 
 LEAST_SECONDS = 0.005
 """With less time left the answer would come too late, and the work would only slow the others down."""
@@ -16,13 +13,7 @@ LEAST_SECONDS = 0.005
 class DeadlineInterceptor(AsyncServerInterceptor):
     """Answer DEADLINE_EXCEEDED before anything is done when too little time is left."""
 
-    async def intercept(
-        self,
-        method: Callable[..., Awaitable[object]],
-        request_or_iterator: object,
-        context: grpc.aio.ServicerContext[Any, Any],
-        method_name: str,
-    ) -> object:
+    async def intercept(self, method: Handler, request_or_iterator: object, context: Context, method_name: str) -> object:
         """Serve the call if there is time for it."""
         if current_call().remaining_seconds() < LEAST_SECONDS:
             raise DeadlineExceeded("too little time was left to begin", retry_after_seconds=0.1)

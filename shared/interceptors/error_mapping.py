@@ -1,7 +1,6 @@
 """Turn errors into google.rpc.Status, the one place that aborts a call (AIP-193)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -12,6 +11,7 @@ from grpc_interceptor.server import AsyncServerInterceptor
 
 from shared.call import current_call
 from shared.errors import ChargingError, Code, ResourceExhausted
+from shared.interceptors.types import Context, Handler
 
 ERROR_DOMAIN = "charging"
 DETAILS_KEY = "grpc-status-details-bin"
@@ -24,13 +24,7 @@ log = structlog.get_logger(__name__)
 class ErrorMappingInterceptor(AsyncServerInterceptor):
     """Send the trailers of every call, and its error if it has one. Unknown exceptions are logged and never show their text."""
 
-    async def intercept(
-        self,
-        method: Callable[..., Awaitable[object]],
-        request_or_iterator: object,
-        context: grpc.aio.ServicerContext[Any, Any],
-        method_name: str,
-    ) -> object:
+    async def intercept(self, method: Handler, request_or_iterator: object, context: Context, method_name: str) -> object:
         """Serve the call and translate what it raises."""
         call = current_call()
         try:
@@ -48,7 +42,7 @@ class ErrorMappingInterceptor(AsyncServerInterceptor):
         raise AssertionError("abort returned")
 
 
-async def _abort(context: grpc.aio.ServicerContext[Any, Any], status: status_pb2.Status, trailers: dict[str, str]) -> None:
+async def _abort(context: Context, status: status_pb2.Status, trailers: dict[str, str]) -> None:
     metadata: tuple[tuple[str, str | bytes], ...] = (*trailers.items(), (DETAILS_KEY, status.SerializeToString()))
     await context.abort(STATUS_CODES[status.code], status.message, metadata)
 
@@ -73,7 +67,7 @@ def status_of(error: ChargingError) -> status_pb2.Status:
     return status_pb2.Status(code=int(error.code), message=message, details=details)
 
 
-def _packed(message: Any) -> any_pb2.Any:  # noqa: ANN401 - any message
+def _packed(message: Any) -> any_pb2.Any:
     packed = any_pb2.Any()
     packed.Pack(message)
     return packed

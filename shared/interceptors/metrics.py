@@ -1,12 +1,13 @@
 """Count and time every call."""
 
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
 from grpc_interceptor.server import AsyncServerInterceptor
 from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from shared.interceptors.types import Context, Handler
 
 LATENCY_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """From a cached look-up to the longest ordinary deadline."""
@@ -22,13 +23,7 @@ class MetricsInterceptor(AsyncServerInterceptor):
         )
         self._children: dict[str, tuple[Any, Any]] = {}  # labels() takes a lock and builds a tuple: too dear for each call
 
-    async def intercept(
-        self,
-        method: Callable[..., Awaitable[object]],
-        request_or_iterator: object,
-        context: grpc.aio.ServicerContext[Any, Any],
-        method_name: str,
-    ) -> object:
+    async def intercept(self, method: Handler, request_or_iterator: object, context: Context, method_name: str) -> object:
         """Serve the call and record it."""
         children = self._children.get(method_name)
         if children is None:

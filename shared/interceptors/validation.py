@@ -1,26 +1,17 @@
 """Refuse requests that break the rules of their proto, before anything looks at them."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any
-
-import grpc
 from google.protobuf.message import Message
 from grpc_interceptor.server import AsyncServerInterceptor
 
 from shared.errors import InvalidArgument
+from shared.interceptors.types import Context, Handler
 from shared.validation import violations_of
 
 
 class ValidationInterceptor(AsyncServerInterceptor):
     """Answer INVALID_ARGUMENT naming every bad field; nothing is changed."""
 
-    async def intercept(
-        self,
-        method: Callable[..., Awaitable[object]],
-        request_or_iterator: Message,
-        context: grpc.aio.ServicerContext[Any, Any],
-        method_name: str,
-    ) -> object:
+    async def intercept(self, method: Handler, request_or_iterator: Message, context: Context, method_name: str) -> object:
         """Serve the call if its request keeps the rules."""
         violations = violations_of(request_or_iterator)
         if violations:

@@ -1,5 +1,8 @@
 """Run one call through the guarded table of this process."""
 
+from typing import Any
+
+import grpc
 from google.protobuf.message import DecodeError
 
 from shared.errors import InvalidArgument
@@ -8,12 +11,10 @@ from shared.interceptors.error_mapping import DETAILS_KEY, status_of
 from shared.transport.backend import Answer
 from shared.transport.inner_context import InnerContext, Metadata
 
-import grpc
-
 
 async def dispatch(table: MethodTable, method: str, message: bytes, metadata: Metadata, timeout_seconds: float, peer: str) -> Answer:
     """Serve one unary call and return its outcome; a failed call is an answer, never an exception."""
-    handler = table.handlers.get(method)
+    handler: Any = table.handlers.get(method)
     if handler is None or handler.unary_unary is None:
         return Answer(grpc.StatusCode.UNIMPLEMENTED.value[0], f"there is no method {method}")
     try:

@@ -9,9 +9,11 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 from charging.transport.v1 import envelope_pb2, envelope_pb2_grpc
+from google.protobuf.message_factory import GetMessageClass
 
 from shared.batching import NaturalBatcher
 from shared.errors import ChargingError, Code
@@ -131,7 +133,7 @@ def _waits(policy: MethodPolicy, message: bytes) -> bool:
     """Tell whether this call asks to be answered only when its outcome is final."""
     if not policy.waitable:
         return False
-    request = find_method(policy.name).input_type._concrete_class.FromString(message)
+    request: Any = GetMessageClass(find_method(policy.name).input_type).FromString(message)
     return bool(request.wait_seconds)
 
 

@@ -8,8 +8,8 @@ import grpc
 Metadata = Sequence[tuple[str, str | bytes]]
 
 
-class InnerContext(grpc.aio.ServicerContext[Any, Any]):
-    """What interceptors and handlers need of a grpc.aio.ServicerContext; unary calls only.
+class InnerContext:
+    """What interceptors and handlers of unary calls use of a grpc.aio.ServicerContext.
 
     Whoever builds one vouches for its metadata, reserved entries included.
     """
@@ -22,7 +22,7 @@ class InnerContext(grpc.aio.ServicerContext[Any, Any]):
         self._details = ""
         self._trailers: Metadata = ()
 
-    def invocation_metadata(self) -> Any:  # noqa: ANN401 - grpc's own type is a private tuple
+    def invocation_metadata(self) -> Any:
         """Return the caller's metadata."""
         return self._metadata
 
@@ -34,7 +34,7 @@ class InnerContext(grpc.aio.ServicerContext[Any, Any]):
         """Return the gRPC peer that sent the envelope."""
         return self._peer
 
-    def code(self) -> Any:  # noqa: ANN401 - as above
+    def code(self) -> Any:
         """Return the status code, None while none was set."""
         return self._code
 
@@ -50,7 +50,7 @@ class InnerContext(grpc.aio.ServicerContext[Any, Any]):
         """Set the text of the status."""
         self._details = details
 
-    def trailing_metadata(self) -> Any:  # noqa: ANN401 - as above
+    def trailing_metadata(self) -> Any:
         """Return the metadata to send with the outcome."""
         return self._trailers
 
@@ -63,42 +63,6 @@ class InnerContext(grpc.aio.ServicerContext[Any, Any]):
         self._code, self._details, self._trailers = code, details, trailing_metadata
         raise grpc.aio.AbortError(details)
 
-    async def read(self) -> NoReturn:
-        """Refuse: inner calls are unary."""
-        raise grpc.aio.UsageError("an inner call has no stream")
-
-    async def write(self, message: object) -> NoReturn:
-        """Refuse: inner calls are unary."""
-        raise grpc.aio.UsageError("an inner call has no stream")
-
-    async def send_initial_metadata(self, initial_metadata: Metadata) -> None:
-        """Ignore: an inner call has no headers of its own."""
-
-    def set_compression(self, compression: object) -> None:
-        """Ignore: the envelope decides."""
-
-    def disable_next_message_compression(self) -> None:
-        """Ignore: the envelope decides."""
-
-    def peer_identities(self) -> None:
-        """Return nothing: callers are known by their token."""
-        return
-
-    def peer_identity_key(self) -> None:
-        """Return nothing: callers are known by their token."""
-        return
-
-    def auth_context(self) -> dict[str, Sequence[bytes]]:
-        """Return nothing: callers are known by their token."""
-        return {}
-
-    def cancelled(self) -> bool:
-        """Return False: an inner call ends with its own outcome."""
-        return False
-
-    def done(self) -> bool:
-        """Tell whether a status was set."""
-        return self._code is not None
-
-    def add_done_callback(self, callback: object) -> None:
-        """Ignore: nobody waits on an inner call but its envelope."""
+    async def abort_with_status(self, status: Any) -> NoReturn:
+        """End the call with a status object."""
+        await self.abort(status.code, status.details, status.trailing_metadata)
