@@ -1,0 +1,1 @@
+"""The interceptors that every RPC of every service passes, outermost first: see each module."""
