@@ -30,7 +30,7 @@ class IdempotencyScope(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class MethodPolicy:
-    """Guard of one RPC; see charging.options.v1.Policy for what each field means. `name` is the full method name, `/package.Service/Method`."""
+    """Guard of one RPC; see charging.options.v1.Policy for what each field means. `name` is the full name, `/package.Service/Method`."""
 
     name: str
     open: bool
