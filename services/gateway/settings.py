@@ -15,7 +15,7 @@ class GatewaySettings(DatabaseSettings):
     database_schema: str = "gateway"
     http_port: Port = Field(default=8000, validation_alias=AliasChoices("CHARGING_HTTP_PORT", "http_port"))
     grpc_port: Port = Field(default=50050, validation_alias=AliasChoices("CHARGING_IDENTITY_PORT", "grpc_port"))
-    key_encryption_secret: SecretStr
+    key_encryption_secret: Annotated[SecretStr, Field(min_length=32)]
     """Encrypts the signing keys at rest in the gateway's schema; at least 32 random characters, the same for every gateway."""
 
     login_token_hours: Annotated[int, Field(ge=1, le=24 * 7)] = 12
