@@ -19,8 +19,9 @@ CALL_ID_KEY = "charging-call-id"
 class Call:
     """One call of one RPC.
 
-    `metadata` has lower-case keys and text values (the last one wins where a key is repeated). `call_id` is a UUIDv7 made once at the first door: it is
-    the id of a charge that the call accepts, and the owner of its idempotency claim, so a retry by the same door is the same call.
+    `metadata` has lower-case keys and text values (the last one wins where a key is repeated). `call_id` is a UUIDv7 made once at the
+    first door: it is the id of a charge that the call accepts, and the owner of its idempotency claim, so a retry by the same door is the
+    same call.
     `deadline` is on the monotonic clock, in seconds. `enveloped` is true for an inner call of an envelope, whose reserved metadata is
     believed. `trailers` travel back with the answer, whatever the outcome.
     """
