@@ -34,12 +34,12 @@ end
 local function spend_gcra(key, requests, window, cost)
     local interval = window / requests
     local horizon = now + window
-    local paid = math.min(math.max(tonumber(redis.call('GET', key)) or now, now), horizon)
+    local stored = tonumber(redis.call('GET', key)) or now
+    local paid = math.min(math.max(stored, now), horizon)
     local after = paid + cost * interval
     local allowed = after <= horizon + SLACK_US
-    local kept = paid
-    if allowed then
-        kept = after
+    local kept = allowed and after or paid
+    if allowed or stored > horizon then
         redis.call('SET', key, write(kept), 'PX', math.ceil((kept - now) / 1000) + 1)
     end
     local remaining = math.max(0, math.floor((horizon - kept + SLACK_US) / interval))

@@ -22,7 +22,7 @@ from math import ceil, floor
 from shared.admission.limits import Quota, Spending
 
 SLACK_US = 0.1
-"""Forgives the rounding of doubles, so that a burst of exactly `count` passes whatever the interval; far below a unit of any real contract."""
+"""Forgives the rounding of doubles, so that a burst of exactly `count` passes whatever the interval; far below one unit of a contract."""
 
 
 def spend(tat_us: float | None, now_us: float, cost: int, quota: Quota) -> tuple[float, Spending]:

@@ -26,8 +26,8 @@ class RedisOutError(Exception):
 class RedisLink:
     """Run one script on one Redis.
 
-    The redis-py defaults (ten retries with growing pauses) would hold a call for seconds while Redis is down. Here it ends within 50 ms, and
-    after a few failures the breaker answers for Redis without asking. A cancelled or late call closes its connection, so that the
+    The redis-py defaults (ten retries with growing pauses) would hold a call for seconds while Redis is down. Here it ends within 50 ms,
+    and after a few failures the breaker answers for Redis without asking. A cancelled or late call closes its connection, so that the
     answer it left behind is never taken for another's.
     """
 

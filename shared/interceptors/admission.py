@@ -28,8 +28,8 @@ class AdmissionInterceptor(AsyncServerInterceptor):
     and gives the object as it is now. Redis only saves work, so it holds no payload and may lose anything at any time.
 
     A claim says that a handler is at work, nothing more. So it ends with the handler: success marks the key as done, every other end frees
-    it, also the ends whose effect is unknown (unavailable, cancelled, deadline, unexpected). Keeping those would answer 409 to the very retry
-    that finds out what happened, and would protect nothing: a second handler meets the first one's rows in PostgreSQL, waits for them
+    it, also the ends whose effect is unknown (unavailable, cancelled, deadline, unexpected). Keeping those would answer 409 to the very
+    retry that finds out what happened, and would protect nothing: a second handler meets the first one's rows in PostgreSQL, waits for them
     there if their transaction is still open, and then replays or runs. Only a killed process leaves its claim to expire.
     """
 
