@@ -177,10 +177,13 @@ class HttpFacts(_message.Message):
     STATUS_WHEN_FIELD_NUMBER: _builtins.int
     LOCATION_FIELD_NUMBER: _builtins.int
     DEPRECATED_BINDINGS_FIELD_NUMBER: _builtins.int
+    MAX_BODY_BYTES_FIELD_NUMBER: _builtins.int
     status: _builtins.int
     """Status of a successful answer; 0 means 200."""
     location: _builtins.str
     """Template of the Location header, with response field paths in braces: `/api/customer/charges/{data.id}/`. Sent with every success."""
+    max_body_bytes: _builtins.int
+    """Largest request body taken, in bytes; 0 means 65,536."""
     @_builtins.property
     def status_when(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatusWhen]:
         """Exceptions to `status`, first match wins."""
@@ -196,10 +199,11 @@ class HttpFacts(_message.Message):
         status_when: _abc.Iterable[Global___StatusWhen] | None = ...,
         location: _builtins.str = ...,
         deprecated_bindings: _abc.Iterable[Global___DeprecatedBinding] | None = ...,
+        max_body_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deprecated_bindings", b"deprecated_bindings", "location", b"location", "status", b"status", "status_when", b"status_when"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deprecated_bindings", b"deprecated_bindings", "location", b"location", "max_body_bytes", b"max_body_bytes", "status", b"status", "status_when", b"status_when"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
