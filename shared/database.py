@@ -36,7 +36,8 @@ KNOWN_ROLLBACKS = frozenset({"40001", "40P01", "55P03"})
 """Serialization failure, deadlock, lock timeout: certainly rolled back."""
 
 LOST_CONNECTIONS = frozenset({"57P01", "57P02", "57P03", "08000", "08003", "08006", "25006", "53300", None})
-"""Terminated, crashed, starting, broken, demoted to read-only or full: the outcome may be unknown. None: the client saw the connection break."""
+"""Terminated, crashed, starting, broken, demoted to read-only or full: the outcome may be unknown. None: the client itself saw the
+connection break."""
 
 log = structlog.get_logger(__name__)
 

@@ -4,16 +4,13 @@ The handlers of all servicers are collected once, each folded into the chain onc
 method up in the same table, so a call meets the same guards whichever way it came. A method without a policy never gets into the table.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
-from google.protobuf import descriptor_pool
-from google.protobuf.descriptor import MethodDescriptor
 from grpc_interceptor.server import AsyncServerInterceptor
 
-from shared.policy import MethodPolicy, RateLimitClass, policy_of
+from shared.policy import MethodPolicy, checked_policy, find_method
 
 Servicer = tuple[Callable[[Any, Any], None], object]
 """The generated `add_XServicer_to_server` and the servicer to add."""
@@ -41,10 +38,6 @@ class _CallDetails(grpc.HandlerCallDetails):
         self.invocation_metadata = ()
 
 
-class UnguardedMethodError(Exception):
-    """The contract has a method that nobody may call: it names no policy, or one without role or limit."""
-
-
 class MethodTable:
     """Every method of this process, guarded."""
 
@@ -67,23 +60,6 @@ class MethodTable:
             by_service.setdefault(service, {})[method] = handler
         for service, handlers in by_service.items():
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
-
-
-def find_method(name: str) -> MethodDescriptor:
-    """Return the descriptor of the method with this full name. Raises KeyError when there is none."""
-    return descriptor_pool.Default().FindMethodByName(name[1:].replace("/", "."))
-
-
-def checked_policy(method: MethodDescriptor) -> MethodPolicy:
-    """Return the policy of a method, or raise UnguardedMethodError for one that says too little."""
-    policy = policy_of(method)
-    if policy is None:
-        raise UnguardedMethodError(f"{method.full_name} has no policy")
-    if not policy.open and not policy.roles:
-        raise UnguardedMethodError(f"{method.full_name} is neither open nor allowed to any role")
-    if policy.rate_limit_class is RateLimitClass.UNSPECIFIED:
-        raise UnguardedMethodError(f"{method.full_name} has no rate limit class")
-    return policy
 
 
 def _fold(
@@ -109,8 +85,3 @@ def _run_now(coroutine: Any) -> Any:
     except StopIteration as stop:
         return stop.value
     raise RuntimeError("an interceptor waited while the chain was folded")
-
-
-async def drain(server: grpc.aio.Server, seconds: float) -> None:
-    """Refuse new calls and wait up to `seconds` for those in flight."""
-    await asyncio.shield(server.stop(seconds))

@@ -6,7 +6,7 @@ from enum import IntEnum
 from functools import cache
 
 from charging.options.v1 import options_pb2
-from google.protobuf import descriptor_pb2
+from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor, ServiceDescriptor
 
 from shared.principal import Role
@@ -34,8 +34,8 @@ class IdempotencyScope(IntEnum):
 class MethodPolicy:
     """Guard of one RPC; see charging.options.v1.Policy for what each field means.
 
-    `name` is the full method name, `/package.Service/Method`. `repeatable` says that a door may send the call again, with the same ids, when its
-    outcome is unknown: the contract's `idempotency_level`.
+    `name` is the full method name, `/package.Service/Method`. `repeatable` says that a door may send the call again, with the same ids,
+    when its outcome is unknown: the contract's `idempotency_level`.
     """
 
     name: str
@@ -74,6 +74,27 @@ def policy_of(method: MethodDescriptor) -> MethodPolicy | None:
         waitable=policy.waitable,
         repeatable=options.idempotency_level != descriptor_pb2.MethodOptions.IDEMPOTENCY_UNKNOWN,
     )
+
+
+class UnguardedMethodError(Exception):
+    """The contract has a method that nobody may call: it names no policy, or one without role or limit."""
+
+
+def find_method(name: str) -> MethodDescriptor:
+    """Return the descriptor of the method with this full name. Raises KeyError when there is none."""
+    return descriptor_pool.Default().FindMethodByName(name[1:].replace("/", "."))
+
+
+def checked_policy(method: MethodDescriptor) -> MethodPolicy:
+    """Return the policy of a method, or raise UnguardedMethodError for one that says too little."""
+    policy = policy_of(method)
+    if policy is None:
+        raise UnguardedMethodError(f"{method.full_name} has no policy")
+    if not policy.open and not policy.roles:
+        raise UnguardedMethodError(f"{method.full_name} is neither open nor allowed to any role")
+    if policy.rate_limit_class is RateLimitClass.UNSPECIFIED:
+        raise UnguardedMethodError(f"{method.full_name} has no rate limit class")
+    return policy
 
 
 def rules_of(field: FieldDescriptor) -> options_pb2.FieldRules:

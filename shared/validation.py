@@ -20,6 +20,8 @@ MAX_VIOLATIONS = 100
 TIMESTAMP_SECONDS = range(-62_135_596_800, 253_402_300_800)
 """Years 1 to 9999, what google.protobuf.Timestamp allows."""
 
+NANOS = 1_000_000_000
+
 Check = Callable[[Any, str, list[FieldViolation]], None]
 """Checks one value; appends violations, named by the given path."""
 
@@ -46,7 +48,7 @@ def _message_check(descriptor: Descriptor) -> Check:
 
 
 def _check_timestamp(value: Any, path: str, found: list[FieldViolation]) -> None:
-    if value.seconds not in TIMESTAMP_SECONDS or not 0 <= value.nanos < 1_000_000_000:
+    if value.seconds not in TIMESTAMP_SECONDS or not 0 <= value.nanos < NANOS:
         found.append(FieldViolation(path.removesuffix("."), "is not a time between the years 1 and 9999"))
 
 

@@ -100,5 +100,3 @@ def known_rollback(error: Exception) -> bool:
     statement before COMMIT and was rolled back.
     """
     return not isinstance(error, ChargingError)
-
-

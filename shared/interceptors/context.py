@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import Callable
 from urllib.parse import unquote
 
 import grpc
@@ -11,9 +10,9 @@ from grpc_interceptor.server import AsyncServerInterceptor
 
 from shared.call import CALL_ID_KEY, CLIENT_ADDRESS_KEY, CURRENT_CALL, RESERVED_PREFIX, Call
 from shared.interceptors.types import Context, Handler
-from shared.policy import MethodPolicy
+from shared.policy import MethodPolicy, checked_policy, find_method
 from shared.transport.inner_context import InnerContext
-from shared.uuid7 import uuid7
+from shared.uuid7 import uuid7_text
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 CALL_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -27,14 +26,17 @@ log = structlog.get_logger("call")
 class ContextInterceptor(AsyncServerInterceptor):
     """Make the Call, hand it to everything inside by a context variable, and write one log line per call."""
 
-    def __init__(self, policies: Callable[[str], MethodPolicy], *, log_success: bool) -> None:
-        """`policies` gives a method's policy; `log_success` also logs calls that went well (failures are always logged)."""
-        self._policies = policies
+    def __init__(self, *, log_success: bool) -> None:
+        """`log_success` also logs calls that went well; failures are always logged."""
+        self._policies: dict[str, MethodPolicy] = {}
         self._log_success = log_success
 
     async def intercept(self, method: Handler, request_or_iterator: object, context: Context, method_name: str) -> object:
         """Serve the call within its Call."""
-        call = build_call(self._policies(method_name), context)
+        policy = self._policies.get(method_name)
+        if policy is None:
+            policy = self._policies[method_name] = checked_policy(find_method(method_name))
+        call = build_call(policy, context)
         call.trailers["x-request-id"] = call.request_id
         token = CURRENT_CALL.set(call)
         started = time.monotonic()
@@ -63,10 +65,11 @@ class ContextInterceptor(AsyncServerInterceptor):
 def build_call(policy: MethodPolicy, context: Context) -> Call:
     """Return the Call for what arrived. Reserved metadata counts only inside an envelope; from anyone else it is dropped."""
     enveloped = isinstance(context, InnerContext)
-    metadata: dict[str, str] = {}
-    for key, value in context.invocation_metadata() or ():
-        if isinstance(value, str) and (enveloped or not key.startswith(RESERVED_PREFIX)):
-            metadata[key] = value
+    metadata = {
+        key: value
+        for key, value in context.invocation_metadata() or ()
+        if isinstance(value, str) and (enveloped or not key.startswith(RESERVED_PREFIX))
+    }
     request_id = metadata.get("x-request-id", "")
     call_id = metadata.get(CALL_ID_KEY, "")
     timeout = context.time_remaining()
@@ -74,8 +77,8 @@ def build_call(policy: MethodPolicy, context: Context) -> Call:
         method=policy.name,
         policy=policy,
         metadata=metadata,
-        request_id=request_id if REQUEST_ID.fullmatch(request_id) else uuid7(),
-        call_id=call_id if CALL_ID.fullmatch(call_id) else uuid7(),
+        request_id=request_id if REQUEST_ID.fullmatch(request_id) else uuid7_text(),
+        call_id=call_id if CALL_ID.fullmatch(call_id) else uuid7_text(),
         client_address=metadata.get(CLIENT_ADDRESS_KEY) or peer_address(context.peer()),
         deadline=time.monotonic() + (DEFAULT_TIMEOUT_SECONDS if timeout is None else timeout),
         enveloped=enveloped,

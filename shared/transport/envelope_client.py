@@ -17,9 +17,8 @@ from google.protobuf.message_factory import GetMessageClass
 
 from shared.batching import NaturalBatcher
 from shared.errors import ChargingError, Code
-from shared.guard import checked_policy, find_method
 from shared.interceptors.error_mapping import DETAILS_KEY, status_of
-from shared.policy import MethodPolicy
+from shared.policy import MethodPolicy, checked_policy, find_method
 from shared.transport.backend import Answer
 from shared.transport.inner_context import Metadata
 

@@ -2,6 +2,7 @@
 
 from charging.customer_charge.v1 import customer_charge_pb2 as pb
 from charging.customer_charge.v1 import customer_charge_pb2_grpc
+from shared.uuid7 import uuid7_text
 
 from services.customer_charge.acceptor import Acceptor
 from services.customer_charge.domain.charges import Charge, ChargeOrder, ChargeState
@@ -15,7 +16,6 @@ from shared.errors import ChargingError
 from shared.interceptors.types import Context
 from shared.paging import encode_page_token, page_size_of
 from shared.times import from_timestamp, to_timestamp
-from shared.uuid7 import uuid7_text
 
 LAST_CHARGE_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
@@ -56,9 +56,7 @@ class ChargeServicer(customer_charge_pb2_grpc.ChargeServiceServicer):
         final = await self._watch.wait(charge.id, min(wait_seconds, call.remaining_seconds() - ANSWER_SECONDS))
         return await read_charges.get_charge(self._database, charge.id, None) if final else charge
 
-    async def BatchIncreaseCredit(
-        self, request: pb.BatchIncreaseCreditRequest, context: Context
-    ) -> pb.BatchIncreaseCreditResponse:
+    async def BatchIncreaseCredit(self, request: pb.BatchIncreaseCreditRequest, context: Context) -> pb.BatchIncreaseCreditResponse:
         """Accept many charges of one caller."""
         principal = current_call().caller.subject
         orders = [

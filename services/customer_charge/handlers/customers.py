@@ -4,10 +4,10 @@ from charging.customer_charge.v1 import customer_charge_pb2 as pb
 from charging.customer_charge.v1 import customer_charge_pb2_grpc
 
 from services.customer_charge.domain.ledger import Entry
+from services.customer_charge.handlers.page_tokens import page_token_charge
 from services.customer_charge.operations import read_customers
 from services.customer_charge.operations.create_customer import create_customer
 from services.customer_charge.storage.customers import Customer
-from services.customer_charge.handlers.page_tokens import page_token_charge
 from shared.call import current_call
 from shared.database import Database
 from shared.interceptors.types import Context
@@ -50,9 +50,7 @@ class CustomerServicer(customer_charge_pb2_grpc.CustomerServiceServicer):
         whole = caller.role is Role.OPERATOR
         return pb.ListCustomersResponse(customers=[customer_message(each, whole=whole) for each in found[:limit]], next_page_token=token)
 
-    async def ListCustomerEntries(
-        self, request: pb.ListCustomerEntriesRequest, context: Context
-    ) -> pb.ListCustomerEntriesResponse:
+    async def ListCustomerEntries(self, request: pb.ListCustomerEntriesRequest, context: Context) -> pb.ListCustomerEntriesResponse:
         """List a customer's entries, newest first."""
         caller = current_call().caller
         limit = page_size_of(request.page_size)

@@ -28,12 +28,13 @@ async def list_customers(
 async def list_entries(
     database: Database, customer_id: int, *, before: str | None, visible_vendors: Sequence[int] | None, limit: int
 ) -> list[Entry]:
-    """Return up to `limit` entries of a customer, newest first, older than the entry of charge `before`, caused by the vendors (None: any). Raises NotFound."""
+    """Return up to `limit` entries of a customer, newest first, caused by the vendors (None: any), older than the entry of charge `before`.
+
+    Raises NotFound.
+    """
     async with database.reading() as connection:
         await _visible(connection, customer_id, visible_vendors, "customer_id")
-        return await accounts.list_entries(
-            connection, customer_id, before=before, visible_vendors=visible_vendors, limit=limit
-        )
+        return await accounts.list_entries(connection, customer_id, before=before, visible_vendors=visible_vendors, limit=limit)
 
 
 async def _visible(connection: Connection, customer_id: int, visible_vendors: Sequence[int] | None, field: str) -> Customer:

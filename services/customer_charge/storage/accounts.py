@@ -76,7 +76,10 @@ LIST_ENTRIES = """
 SELECT customer_id, seq, vendor_id, amount, balance_after, kind, reference::text AS reference, created_at
 FROM customer_entries
 WHERE customer_id = %(customer_id)s
-  AND (%(before)s::uuid IS NULL OR seq < (SELECT seq FROM customer_entries WHERE customer_id = %(customer_id)s AND reference = %(before)s::uuid))
+  AND (
+    %(before)s::uuid IS NULL
+    OR seq < (SELECT seq FROM customer_entries WHERE customer_id = %(customer_id)s AND reference = %(before)s::uuid)
+  )
   AND (%(vendor_ids)s::bigint[] IS NULL OR vendor_id = ANY(%(vendor_ids)s::bigint[]))
 ORDER BY seq DESC
 LIMIT %(limit)s
@@ -88,7 +91,5 @@ async def list_entries(
 ) -> list[Entry]:
     """Return entries of one customer, newest first, older than the entry of charge `before`, caused by the visible vendors (None: all)."""
     async with connection.cursor(row_factory=class_row(Entry)) as cursor:
-        await cursor.execute(
-            LIST_ENTRIES, {"customer_id": customer_id, "before": before, "vendor_ids": visible_vendors, "limit": limit}
-        )
+        await cursor.execute(LIST_ENTRIES, {"customer_id": customer_id, "before": before, "vendor_ids": visible_vendors, "limit": limit})
         return await cursor.fetchall()

@@ -49,8 +49,8 @@ RETURNING charge_id::text
 async def insert_keys(connection: Connection, orders: Iterable[ChargeOrder], now: datetime) -> set[str]:
     """Record the keys that are new and return the charge ids they now stand for.
 
-    Waits for a transaction that is recording one of the same keys. Rows go in sorted order, so that two batches with the same keys never wait
-    for each other in a circle.
+    Waits for a transaction that is recording one of the same keys. Rows go in sorted order, so that two batches with the same keys never
+    wait for each other in a circle.
     """
     ordered = sorted(orders, key=lambda order: (order.vendor_id, order.key))
     cursor = await connection.execute(

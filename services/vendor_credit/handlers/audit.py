@@ -18,9 +18,7 @@ class VendorAuditServicer(vendor_credit_pb2_grpc.VendorAuditServiceServicer):
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def VerifyVendorLedgers(
-        self, request: pb.VerifyVendorLedgersRequest, context: Context
-    ) -> pb.VerifyVendorLedgersResponse:
+    async def VerifyVendorLedgers(self, request: pb.VerifyVendorLedgersRequest, context: Context) -> pb.VerifyVendorLedgersResponse:
         """Check every ledger."""
         report = await audit_ledgers.verify_ledgers(self._database)
         return pb.VerifyVendorLedgersResponse(

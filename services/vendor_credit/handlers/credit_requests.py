@@ -28,9 +28,7 @@ class CreditRequestServicer(vendor_credit_pb2_grpc.CreditRequestServiceServicer)
         self._four_eyes = four_eyes
         self._wake = wake
 
-    async def SubmitCreditRequest(
-        self, request: pb.SubmitCreditRequestRequest, context: Context
-    ) -> pb.SubmitCreditRequestResponse:
+    async def SubmitCreditRequest(self, request: pb.SubmitCreditRequestRequest, context: Context) -> pb.SubmitCreditRequestResponse:
         """Record a request once per key."""
         call = current_call()
         made, replayed = await submit_credit_request(
@@ -44,18 +42,14 @@ class CreditRequestServicer(vendor_credit_pb2_grpc.CreditRequestServiceServicer)
             call.mark_replayed()
         return pb.SubmitCreditRequestResponse(data=request_message(made))
 
-    async def ApproveCreditRequest(
-        self, request: pb.ApproveCreditRequestRequest, context: Context
-    ) -> pb.ApproveCreditRequestResponse:
+    async def ApproveCreditRequest(self, request: pb.ApproveCreditRequestRequest, context: Context) -> pb.ApproveCreditRequestResponse:
         """Approve a request and wake the worker that posts it."""
         approver = current_call().caller.subject
         approved = await approve_credit_request(self._database, request.id, approver, four_eyes=self._four_eyes)
         self._wake(approved.vendor_id)
         return pb.ApproveCreditRequestResponse(status=pb.ACKNOWLEDGEMENT_ACCEPTED)
 
-    async def RejectCreditRequest(
-        self, request: pb.RejectCreditRequestRequest, context: Context
-    ) -> pb.RejectCreditRequestResponse:
+    async def RejectCreditRequest(self, request: pb.RejectCreditRequestRequest, context: Context) -> pb.RejectCreditRequestResponse:
         """Reject a request."""
         rejected = await reject_credit_request(self._database, request.id, current_call().caller.subject, request.reason)
         return pb.RejectCreditRequestResponse(data=request_message(rejected))
@@ -66,9 +60,7 @@ class CreditRequestServicer(vendor_credit_pb2_grpc.CreditRequestServiceServicer)
         found = await read_credit_requests.get_credit_request(self._database, request.id, caller.visible_vendors)
         return pb.GetCreditRequestResponse(data=request_message(found, people=caller.role is Role.OPERATOR))
 
-    async def ListCreditRequests(
-        self, request: pb.ListCreditRequestsRequest, context: Context
-    ) -> pb.ListCreditRequestsResponse:
+    async def ListCreditRequests(self, request: pb.ListCreditRequestsRequest, context: Context) -> pb.ListCreditRequestsResponse:
         """List requests, newest first."""
         caller = current_call().caller
         limit = page_size_of(request.page_size)
