@@ -2,7 +2,6 @@
 
 from charging.customer_charge.v1 import customer_charge_pb2 as pb
 from charging.customer_charge.v1 import customer_charge_pb2_grpc
-from shared.uuid7 import uuid7_text
 
 from services.customer_charge.acceptor import Acceptor
 from services.customer_charge.domain.charges import Charge, ChargeOrder, ChargeState
@@ -16,6 +15,7 @@ from shared.errors import ChargingError
 from shared.interceptors.types import Context
 from shared.paging import encode_page_token, page_size_of
 from shared.times import from_timestamp, to_timestamp
+from shared.uuid7 import uuid7_text
 
 LAST_CHARGE_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 

@@ -24,7 +24,7 @@ class TokenService(identity_pb2_grpc.TokenServiceServicer):
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    async def CreateToken(self, request: identity_pb2.CreateTokenRequest, context: Context) -> identity_pb2.CreateTokenResponse:  # noqa: N802
+    async def CreateToken(self, request: identity_pb2.CreateTokenRequest, context: Context) -> identity_pb2.CreateTokenResponse:
         """Exchange a user name and a password for a token."""
         parts = self._parts
         issued = await create_token(
@@ -37,7 +37,7 @@ class TokenService(identity_pb2_grpc.TokenServiceServicer):
         )
         return identity_pb2.CreateTokenResponse(token=issued.token, expires_at=timestamp(issued.facts.expires_at))
 
-    async def RevokeToken(self, request: identity_pb2.RevokeTokenRequest, context: Context) -> identity_pb2.RevokeTokenResponse:  # noqa: N802
+    async def RevokeToken(self, request: identity_pb2.RevokeTokenRequest, context: Context) -> identity_pb2.RevokeTokenResponse:
         """Revoke the caller's token or, for an operator, any."""
         caller = current_call().caller
         if request.jti and caller.role is not Role.OPERATOR:

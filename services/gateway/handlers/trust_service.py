@@ -20,7 +20,7 @@ class TrustService(identity_pb2_grpc.TrustServiceServicer):
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    async def RotateSigningKey(  # noqa: N802
+    async def RotateSigningKey(
         self, request: identity_pb2.RotateSigningKeyRequest, context: Context
     ) -> identity_pb2.RotateSigningKeyResponse:
         """Sign with a new key from now on."""
@@ -29,7 +29,7 @@ class TrustService(identity_pb2_grpc.TrustServiceServicer):
         await parts.trust.refresh()
         return identity_pb2.RotateSigningKeyResponse(kid=kid)
 
-    async def GetTrustState(  # noqa: N802
+    async def GetTrustState(
         self, request: identity_pb2.GetTrustStateRequest, context: Context
     ) -> identity_pb2.GetTrustStateResponse:
         """Return the trust state in force."""

@@ -26,7 +26,7 @@ class UserService(identity_pb2_grpc.UserServiceServicer):
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    async def CreateUser(self, request: identity_pb2.CreateUserRequest, context: Context) -> identity_pb2.CreateUserResponse:  # noqa: N802
+    async def CreateUser(self, request: identity_pb2.CreateUserRequest, context: Context) -> identity_pb2.CreateUserResponse:
         """Create a user."""
         new_user = checked_new_user(request.username, request.role, request.vendor_ids, rate_limit_of(request))
         check_new_password(request.password)
@@ -40,7 +40,7 @@ class UserService(identity_pb2_grpc.UserServiceServicer):
         )
         return identity_pb2.CreateUserResponse(data=user_message(user))
 
-    async def ListUsers(self, request: identity_pb2.ListUsersRequest, context: Context) -> identity_pb2.ListUsersResponse:  # noqa: N802
+    async def ListUsers(self, request: identity_pb2.ListUsersRequest, context: Context) -> identity_pb2.ListUsersResponse:
         """List users in id order."""
         key = decode_page_token(request.page_token, int)
         after_id = int(key[0]) if key else 0
@@ -48,7 +48,7 @@ class UserService(identity_pb2_grpc.UserServiceServicer):
         next_page_token = encode_page_token(found[-1].id) if more else ""
         return identity_pb2.ListUsersResponse(users=map(user_message, found), next_page_token=next_page_token)
 
-    async def DisableUser(self, request: identity_pb2.DisableUserRequest, context: Context) -> identity_pb2.DisableUserResponse:  # noqa: N802
+    async def DisableUser(self, request: identity_pb2.DisableUserRequest, context: Context) -> identity_pb2.DisableUserResponse:
         """Disable a user and every token they hold."""
         actor = current_call().caller.subject
         user = await disable_user(self._parts.pool, user_id=request.id, now=self._parts.clock(), actor=actor)
@@ -56,7 +56,7 @@ class UserService(identity_pb2_grpc.UserServiceServicer):
         await self._parts.trust.refresh()
         return identity_pb2.DisableUserResponse(data=user_message(user))
 
-    async def CreateUserToken(  # noqa: N802
+    async def CreateUserToken(
         self, request: identity_pb2.CreateUserTokenRequest, context: Context
     ) -> identity_pb2.CreateUserTokenResponse:
         """Make a long-lived token for a user's system."""
