@@ -9,6 +9,7 @@ import pytest
 from charging.identity.v1 import identity_pb2 as pb
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from services.gateway.passwords import Passwords
 from shared.errors import AlreadyExists, ChargingError, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Unauthenticated
 from shared.principal import RateLimit, Role
 from tests.databases import Databases
@@ -46,6 +47,30 @@ async def test_every_wrong_login_gets_the_same_answer_after_the_same_work(gatewa
         answers.add((error.message, error.reason, str(error.metadata), error.violations))
         assert len(gateway.hasher.verified) == 1
     assert answers == {("the user name or the password is wrong", "WRONG_CREDENTIALS", "{}", ())}
+
+
+async def test_a_login_that_fails_does_no_further_look_up(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disabled user's right password leads no deeper than a wrong one, so it takes no longer."""
+    user = await gateway.create_user("alice")
+    await gateway.call(gateway.users.DisableUser, pb.DisableUserRequest(id=user.id))
+    monkeypatch.setattr("services.gateway.storage.users.find_user", lambda *_: pytest.fail("looked up"))
+    with pytest.raises(Unauthenticated):
+        await gateway.log_in("alice")
+
+
+async def test_a_user_disabled_while_signing_in_gets_no_token(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state counts as it is when the token is made, not as it was before the slow check of the password."""
+    user = await gateway.create_user("alice")
+    check = Passwords.matches
+
+    async def check_while_disabled(self: Passwords, stored_hash: str | None, password: str) -> bool:
+        await gateway.call(gateway.users.DisableUser, pb.DisableUserRequest(id=user.id))
+        return await check(self, stored_hash, password)
+
+    monkeypatch.setattr(Passwords, "matches", check_while_disabled)
+    with pytest.raises(Unauthenticated):
+        await gateway.log_in("alice")
+    assert gateway.rows("SELECT count(*) FROM issued_tokens") == [(0,)]
 
 
 @pytest.mark.parametrize(
