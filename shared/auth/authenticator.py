@@ -26,7 +26,7 @@ UNKNOWN_KEY_REFRESH_SECONDS = 1.0
 this often at most."""
 
 
-class UnknownKeyError(Exception):
+class UnknownKey(Exception):
     """The token names a key that the copy of the trust state does not have."""
 
 
@@ -50,16 +50,16 @@ class Authenticator:
         """
         try:
             return self.verify(token)
-        except UnknownKeyError:
+        except UnknownKey:
             await self._trust.refresh_unless_tried_within(UNKNOWN_KEY_REFRESH_SECONDS)
         try:
             return self.verify(token)
-        except UnknownKeyError:
+        except UnknownKey:
             # Only a fresh copy tells that there is no such key; an old one may have missed its making.
             raise (self._too_old() if self._trust.stale else refused()) from None
 
     def verify(self, token: str) -> Principal:
-        """Return the bearer of the token, by what this process knows now. Raises UnknownKeyError, else as `authenticate`."""
+        """Return the bearer of the token, by what this process knows now. Raises UnknownKey, else as `authenticate`."""
         if self._trust.state is not self._state:
             self._adopt(self._trust.state)
         remembered = self._remembered.get(token)
@@ -86,7 +86,7 @@ class Authenticator:
     def _verify_user(self, token: str, kid: str) -> Principal:
         key = self._keys.get(kid)
         if key is None or self._state is None:
-            raise UnknownKeyError
+            raise UnknownKey
         principal = verify_user_token(token, key)
         if not in_force(principal, self._state):
             raise refused()
