@@ -31,3 +31,9 @@ class GatewaySettings(DatabaseSettings):
 
     docs: bool = True
     """Whether /api/docs/ and /api/openapi.json are served."""
+
+    requests_in_flight_max: Annotated[int, Field(ge=1)] = 2000
+    """API requests worked on at a time in one process; more are answered 503 at once."""
+
+    connections_max: Annotated[int, Field(ge=1)] = 10_000
+    """Open HTTP connections of one process; more are answered 503 and closed."""

@@ -1,0 +1,84 @@
+"""The error catalogue: every reason that callers should know, as /api/docs/errors/ shows it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One kind of error: the HTTP status it usually comes with, a title, and what a caller does about it."""
+
+    status: int
+    title: str
+    remedy: str
+
+
+CATALOGUE: Mapping[str, Reason] = {
+    # What this door refuses by itself.
+    "INVALID_ARGUMENT": Reason(
+        400, "The request is wrong", "Correct the fields listed in `errors`. Repeating the request as it is cannot help."
+    ),
+    "PATH_NOT_FOUND": Reason(
+        404, "There is nothing at this path", "Compare the path with this reference; the slash at its end is part of it."
+    ),
+    "METHOD_NOT_ALLOWED": Reason(405, "The path does not take this method", "Use one of the methods in the `Allow` header."),
+    "REQUEST_TIMEOUT": Reason(408, "The request came too slowly", "Send the whole request at once. Nothing was done."),
+    "BODY_TOO_LARGE": Reason(413, "The body is too large", "Send less at once: split a batch. Nothing was done."),
+    "UNSUPPORTED_MEDIA_TYPE": Reason(415, "The body is not JSON", "Send UTF-8 JSON with `Content-Type: application/json`, not compressed."),
+    "HEADERS_TOO_LARGE": Reason(431, "The headers are too large", "Send fewer or shorter headers, or a shorter path and query."),
+    "OVERLOADED": Reason(
+        503, "Too much to do", "Nothing was done. Try again after `Retry-After` seconds, with the same `Idempotency-Key`."
+    ),
+    # Who calls.
+    "UNAUTHENTICATED": Reason(
+        401, "The token is missing or not valid", "Get a new token by `POST /api/auth/token/` and send `Authorization: Token <token>`."
+    ),
+    "WRONG_CREDENTIALS": Reason(401, "User name or password is wrong", "Check both. An unknown user gets the same answer."),
+    "PERMISSION_DENIED": Reason(403, "The caller may not do this", "Ask an operator: the token's role does not allow this call."),
+    "USER_DISABLED": Reason(409, "The user is disabled", "A disabled user gets no token."),
+    "TRUST_STALE": Reason(503, "Tokens cannot be verified just now", "Try again soon."),
+    # What is not there. Another vendor's object answers exactly like a missing one.
+    "NOT_FOUND": Reason(404, "There is no such object", "Check the id. What belongs to another vendor answers the same."),
+    "VENDOR_NOT_FOUND": Reason(404, "There is no such vendor", "Check the id. A vendor that is not the caller's answers the same."),
+    "CUSTOMER_NOT_FOUND": Reason(404, "There is no such customer", "Create the customer first by `POST /api/customer/`."),
+    "CREDIT_REQUEST_NOT_FOUND": Reason(
+        404, "There is no such credit request", "Check the id. A request of another vendor answers the same."
+    ),
+    "CHARGE_NOT_FOUND": Reason(404, "There is no such charge", "Check the id. A charge of another vendor answers the same."),
+    "USER_NOT_FOUND": Reason(404, "There is no such user", "Check the id."),
+    # What the state of things does not allow.
+    "ALREADY_EXISTS": Reason(409, "It exists already", "Use the existing object or another name."),
+    "FAILED_PRECONDITION": Reason(409, "The state of things does not allow this", "Read the object again before the next try."),
+    "CONFLICT": Reason(409, "Something else happened to the same object", "Read the object again before the next try."),
+    "REQUEST_DECIDED": Reason(
+        409, "The credit request is decided already", "Approved requests cannot be rejected, nor rejected ones approved."
+    ),
+    "FOUR_EYES": Reason(409, "Submitter and approver are the same person", "Let another operator approve."),
+    "BALANCE_CAP": Reason(409, "The balance would pass its cap", "Approve a smaller request."),
+    "CREDIT_LIMIT_IN_USE": Reason(409, "The credit limit is in use", "A limit cannot be set below what the vendor already owes."),
+    # Retries.
+    "IDEMPOTENCY_KEY_RUNNING": Reason(
+        409, "A call with this key is still running", "Wait a moment and repeat the same call with the same key."
+    ),
+    "KEY_SEALED": Reason(409, "The key is sealed", "The call with this key can never run: nothing was charged, and a new key may be used."),
+    "IDEMPOTENCY_KEY_REUSED": Reason(422, "The key was used for another request", "Repeat exactly the first request, or use a new key."),
+    # Limits and trouble.
+    "RATE_LIMITED": Reason(429, "Too many requests", "Try again after `Retry-After` seconds. Nothing was done."),
+    "RESOURCE_EXHAUSTED": Reason(429, "A limit is reached", "Try again after `Retry-After` seconds. Nothing was done."),
+    "INTERNAL": Reason(
+        500, "Something went wrong here", "Not the request's fault. Repeat it with the same `Idempotency-Key`; tell us the `request_id`."
+    ),
+    "UNIMPLEMENTED": Reason(501, "Not served yet", "The contract knows this call, the running version of the service does not."),
+    "UNAVAILABLE": Reason(
+        503, "A part of the system is out of reach", "The outcome may be unknown: repeat the call with the same `Idempotency-Key`."
+    ),
+    "DEADLINE_EXCEEDED": Reason(
+        504, "There was too little time", "The outcome may be unknown: repeat the call with the same `Idempotency-Key`."
+    ),
+}
+
+
+def generic_title(status: int) -> str:
+    """Return the title of a reason that the catalogue does not know."""
+    return HTTPStatus(status).phrase
