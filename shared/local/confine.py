@@ -2,7 +2,8 @@
 
     python -I -S confine.py MODE SIGNAL PARENT_PID PROGRAM [ARGUMENT...]
 
-SIGNAL (a number) reaches the program when the thread that started it ends, however it ends. MODE says who the program runs as:
+SIGNAL (a number) reaches the program when the thread that started it ends, however it ends. PARENT_PID is that of the starter, or 0 where
+it is not known. MODE says who the program runs as:
 
 - `plain`: whoever we are;
 - `userns`: root of a new user namespace is mapped to nobody, so that PostgreSQL, which refuses uid 0, runs on files that root owns;
@@ -33,7 +34,7 @@ def main() -> None:
         become_nobody()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(death_signal))
-        if os.getppid() != int(parent):
+        if int(parent) not in {0, os.getppid()}:
             # The parent died before the line above: no signal will come any more.
             os.kill(os.getpid(), signal.SIGKILL)
     os.execv(command[0], command)  # noqa: S606 - no shell is wanted

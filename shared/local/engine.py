@@ -37,6 +37,8 @@ class Engine(ABC):
 
     def __init__(self, data: Path, port: int, log: Path) -> None:
         """Prepare an engine that keeps its files in `data`, listens on `port` and writes to `log`."""
+        self.keep_open: tuple[int, ...] = ()
+        """File descriptors the server inherits: the lock of its folder, which is then held until the server has ended too."""
         self.data = data
         self.port = port
         self.log = log
@@ -82,6 +84,7 @@ class Engine(ABC):
                 cwd="/",
                 env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"},
                 start_new_session=True,
+                pass_fds=self.keep_open,
             )
         deadline = time.monotonic() + self.start_seconds_max
         while not self.ready():

@@ -1,5 +1,6 @@
 """A private PostgreSQL in a folder, durable by default, behind a password and on the loopback address only."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -133,30 +134,27 @@ class Postgres(Engine):
             )
 
     def _outlive_predecessor(self) -> None:
-        """Wait for a server that is still shutting down; disown a process that merely got the same number.
+        """Wait for an earlier server of this folder and its orphans to end, then remove the pid file that a killed one left.
 
-        PostgreSQL itself takes any living process with the number in postmaster.pid for a server. When that process is something else, the
-        number is replaced by ours: PostgreSQL knows that its parent is no server, and still checks for orphans by the shared memory key.
+        PostgreSQL takes any living process with the number in that file for a server, even one that merely got the same number since. Every
+        process of a server works in the data folder, which tells them apart.
         """
+        if not Path("/proc/self/cwd").exists():
+            return  # Not Linux: PostgreSQL judges by itself.
         deadline = time.monotonic() + self.start_seconds_max
-        while lines := self._pid_file_lines():
-            pid = int(lines[0])
-            if not self._serves_this_folder(pid):
-                (self.data / "postmaster.pid").write_text("\n".join([str(os.getpid()), *lines[1:]]) + "\n")
-                return
+        while self._folder_in_use():
             if time.monotonic() > deadline:
-                raise EngineFailed(f"PostgreSQL {pid} already serves {self.data}: stop it first")
+                raise EngineFailed(f"another PostgreSQL serves {self.data}: stop it first")
             time.sleep(POLL_SECONDS)
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
 
-    def _serves_this_folder(self, pid: int) -> bool:
-        try:
-            arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except OSError:
-            if Path("/proc/self").exists():
-                return False
-            # No /proc on this system: leave the judgement to PostgreSQL.
-            raise EngineFailed(f"PostgreSQL may still serve {self.data}: see {self.data / 'postmaster.pid'}") from None
-        return str(self.data).encode() in arguments
+    def _folder_in_use(self) -> bool:
+        folder = str(self.data.resolve())
+        for cwd in Path("/proc").glob("[0-9]*/cwd"):
+            with contextlib.suppress(OSError):
+                if str(cwd.readlink()) == folder:
+                    return True
+        return False
 
     def _pid_file_lines(self) -> list[str]:
         try:
