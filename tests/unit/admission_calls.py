@@ -9,7 +9,6 @@ from shared.policy import IdempotencyScope, MethodPolicy, RateLimitClass
 from shared.principal import Principal, RateLimit, Role
 
 
-
 def make_policy(**changes: Any) -> MethodPolicy:
     """Return the policy of a call that moves money, with some fields changed."""
     fields: dict[str, Any] = {

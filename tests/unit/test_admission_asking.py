@@ -16,7 +16,7 @@ from tests.unit.admission_calls import make_call, make_policy, make_principal
 DEFAULT = default_quota(10, 60)
 
 
-def asked(call: Call, request: object = SimpleNamespace(vendor_id=1, items=[])) -> Ask:  # noqa: B008 - never changed
+def asked(call: Call, request: object = SimpleNamespace(vendor_id=1, items=[])) -> Ask:
     """Return what the call asks, which must be something."""
     ask = ask_of(call, request, DEFAULT)
     assert ask is not None
@@ -31,7 +31,7 @@ def test_malformed_key_is_refused_by_name(key: str) -> None:
     assert refusal.value.violations[0].field == "idempotency-key"
 
 
-@pytest.mark.parametrize("key", ["a", "x" * 255, "order 17 / retry", "~!\"#"])
+@pytest.mark.parametrize("key", ["a", "x" * 255, "order 17 / retry", '~!"#'])
 def test_well_formed_key_is_kept_as_it_is(key: str) -> None:
     """The key reaches the handler unchanged, and Redis never sees it."""
     call = make_call(key=key)
@@ -94,6 +94,7 @@ def test_reads_and_peers_ask_nothing(rate_limit_class: RateLimitClass) -> None:
 
 def test_default_limit_counts_per_address_and_method() -> None:
     """Another address or method is another window; another user at the same address is not."""
+
     def limit_key(address: str, name: str, subject: str = "user:1") -> bytes:
         return asked(make_call(make_policy(name=name), client_address=address, principal=make_principal(subject))).limit_key
 
