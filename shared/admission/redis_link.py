@@ -85,6 +85,6 @@ class RedisLink:
 
     async def _evaluate(self, keys: Sequence[bytes | str], arguments: Sequence[bytes | str | int]) -> object:
         try:
-            return await self._client.execute_command("EVALSHA", self._sha, len(keys), *keys, *arguments)  # type: ignore[no-untyped-call]
+            return await self._client.execute_command("EVALSHA", self._sha, len(keys), *keys, *arguments)
         except NoScriptError:  # a restart or SCRIPT FLUSH: sent whole once, Redis keeps it again
-            return await self._client.execute_command("EVAL", self._source, len(keys), *keys, *arguments)  # type: ignore[no-untyped-call]
+            return await self._client.execute_command("EVAL", self._source, len(keys), *keys, *arguments)
