@@ -63,7 +63,8 @@ def generate(target: Path) -> None:
     )
     for folder in [target / "charging", *(target / "charging").rglob("*")]:
         if folder.is_dir() and folder.name != "__pycache__" and not (folder / "__init__.py").exists():
-            (folder / "__init__.py").touch()
+            package = ".".join(folder.relative_to(target).parts)
+            (folder / "__init__.py").write_text(f'"""Generated from protos/: the package {package}."""\n')
 
 
 def generated_files(base: Path) -> set[Path]:

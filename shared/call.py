@@ -19,10 +19,10 @@ CALL_ID_KEY = "charging-call-id"
 class Call:
     """One call of one RPC.
 
-    `metadata` has lower-case keys and text values (the last one wins where a key is repeated). `call_id` is a UUIDv7 made once at the first door: it is
-    the id of a charge that the call accepts, and the owner of its idempotency claim, so a retry by the same door is the same call.
-    `deadline` is on the monotonic clock, in seconds. `enveloped` is true for an inner call of an envelope, whose reserved metadata is
-    believed. `trailers` travel back with the answer, whatever the outcome.
+    `metadata` has lower-case keys and text values (the last one wins where a key is repeated). `call_id` is a UUIDv7 made once at the
+    first door: it is the id of a charge that the call accepts, and the owner of its idempotency claim, so a retry by the same door is
+    the same call. `deadline` is on the monotonic clock, in seconds. `enveloped` is true for an inner call of an envelope, whose reserved
+    metadata is believed. `trailers` travel back with the answer, whatever the outcome.
     """
 
     method: str
@@ -41,6 +41,10 @@ class Call:
     def remaining_seconds(self) -> float:
         """Return the time left, in seconds; negative when it is over."""
         return self.deadline - time.monotonic()
+
+    def mark_replayed(self) -> None:
+        """Tell the caller that the answer is that of an earlier call with the same key."""
+        self.trailers["idempotent-replayed"] = "true"
 
     @property
     def caller(self) -> Principal:

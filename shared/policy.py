@@ -6,6 +6,7 @@ from enum import IntEnum
 from functools import cache
 
 from charging.options.v1 import options_pb2
+from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor, ServiceDescriptor
 
 from shared.principal import Role
@@ -14,6 +15,7 @@ from shared.principal import Role
 class RateLimitClass(IntEnum):
     """The numbers of charging.options.v1.RateLimitClass."""
 
+    UNSPECIFIED = 0
     WRITE = 1
     READ = 2
     LOGIN = 3
@@ -30,7 +32,11 @@ class IdempotencyScope(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class MethodPolicy:
-    """Guard of one RPC; see charging.options.v1.Policy for what each field means. `name` is the full method name, `/package.Service/Method`."""
+    """Guard of one RPC; see charging.options.v1.Policy for what each field means.
+
+    `name` is the full method name, `/package.Service/Method`. `repeatable` says that a door may send the call again, with the same ids,
+    when its outcome is unknown: the contract's `idempotency_level`.
+    """
 
     name: str
     open: bool
@@ -41,6 +47,7 @@ class MethodPolicy:
     idempotency_scope: IdempotencyScope
     coalesce: bool
     waitable: bool
+    repeatable: bool
 
 
 def method_name(method: MethodDescriptor) -> str:
@@ -65,7 +72,29 @@ def policy_of(method: MethodDescriptor) -> MethodPolicy | None:
         idempotency_scope=IdempotencyScope(policy.idempotency_scope),
         coalesce=policy.coalesce,
         waitable=policy.waitable,
+        repeatable=options.idempotency_level != descriptor_pb2.MethodOptions.IDEMPOTENCY_UNKNOWN,
     )
+
+
+class UnguardedMethodError(Exception):
+    """The contract has a method that nobody may call: it names no policy, or one without role or limit."""
+
+
+def find_method(name: str) -> MethodDescriptor:
+    """Return the descriptor of the method with this full name. Raises KeyError when there is none."""
+    return descriptor_pool.Default().FindMethodByName(name[1:].replace("/", "."))
+
+
+def checked_policy(method: MethodDescriptor) -> MethodPolicy:
+    """Return the policy of a method, or raise UnguardedMethodError for one that says too little."""
+    policy = policy_of(method)
+    if policy is None:
+        raise UnguardedMethodError(f"{method.full_name} has no policy")
+    if not policy.open and not policy.roles:
+        raise UnguardedMethodError(f"{method.full_name} is neither open nor allowed to any role")
+    if policy.rate_limit_class is RateLimitClass.UNSPECIFIED:
+        raise UnguardedMethodError(f"{method.full_name} has no rate limit class")
+    return policy
 
 
 def rules_of(field: FieldDescriptor) -> options_pb2.FieldRules:
@@ -98,4 +127,8 @@ def _as_list(value: object) -> Iterable[object]:
 def field_at(message: Descriptor, path: tuple[str, ...]) -> FieldDescriptor:
     """Return the descriptor of the field at a path. Raises KeyError when the path leads nowhere."""
     field = message.fields_by_name[path[0]]
-    return field if len(path) == 1 else field_at(field.message_type, path[1:])
+    if len(path) == 1:
+        return field
+    if field.message_type is None:
+        raise KeyError(f"{field.full_name} has no field {path[1]}")
+    return field_at(field.message_type, path[1:])

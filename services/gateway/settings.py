@@ -15,12 +15,12 @@ class GatewaySettings(DatabaseSettings):
     database_schema: str = "gateway"
     http_port: Port = Field(default=8000, validation_alias=AliasChoices("CHARGING_HTTP_PORT", "http_port"))
     grpc_port: Port = Field(default=50050, validation_alias=AliasChoices("CHARGING_IDENTITY_PORT", "grpc_port"))
-    key_encryption_secret: SecretStr
+    key_encryption_secret: Annotated[SecretStr, Field(min_length=32)]
     """Encrypts the signing keys at rest in the gateway's schema; at least 32 random characters, the same for every gateway."""
 
     login_token_hours: Annotated[int, Field(ge=1, le=24 * 7)] = 12
     api_token_days: Annotated[int, Field(ge=1, le=365)] = 90
-    trusted_proxies: list[IPv4Network | IPv6Network] = []
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     """Networks of the proxies in front; only behind these is X-Forwarded-For read, right-most untrusted hop first."""
 
     request_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0

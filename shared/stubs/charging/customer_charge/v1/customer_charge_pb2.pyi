@@ -881,9 +881,11 @@ class Books(_message.Message):
     customer_balance_total: _builtins.int
     """Sum of customer balances."""
     under_way_total: _builtins.int
-    """Debited from vendors and not yet credited to customers, matched charge by charge."""
+    """Debited from vendors and not yet credited to customers, matched charge by charge. With nothing moving, confirmed credit is the sum of
+    vendor balances, customer balances and this.
+    """
     drift: _builtins.int
-    """confirmed credit - vendor balances - customer balances - under way. Anything but 0 is an alarm."""
+    """Amounts that one side of the books has and the other has not, matched charge by charge. Anything but 0 is an alarm."""
     charges: _builtins.int
     """Charges accepted so far."""
     pending_charges: _builtins.int

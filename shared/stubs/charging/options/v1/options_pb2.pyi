@@ -280,7 +280,6 @@ class FieldRules(_message.Message):
     MAX_ITEMS_FIELD_NUMBER: _builtins.int
     EXAMPLE_FIELD_NUMBER: _builtins.int
     SECRET_FIELD_NUMBER: _builtins.int
-    BYTE_LENGTH_FIELD_NUMBER: _builtins.int
     required: _builtins.bool
     """The field must be present: a number not 0, a string or list not empty, a message set."""
     min: _builtins.int
@@ -299,8 +298,6 @@ class FieldRules(_message.Message):
     """Example value, shown in the reference."""
     secret: _builtins.bool
     """True for a value that must never be logged."""
-    byte_length: _builtins.int
-    """Exact length in bytes of a bytes field."""
     def __init__(
         self,
         *,
@@ -313,11 +310,10 @@ class FieldRules(_message.Message):
         max_items: _builtins.int = ...,
         example: _builtins.str = ...,
         secret: _builtins.bool = ...,
-        byte_length: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max", b"_max", "_min", b"_min", "max", b"max", "min", b"min"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max", b"_max", "_min", b"_min", "byte_length", b"byte_length", "example", b"example", "max", b"max", "max_items", b"max_items", "max_length", b"max_length", "min", b"min", "min_length", b"min_length", "pattern", b"pattern", "required", b"required", "secret", b"secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max", b"_max", "_min", b"_min", "example", b"example", "max", b"max", "max_items", b"max_items", "max_length", b"max_length", "min", b"min", "min_length", b"min_length", "pattern", b"pattern", "required", b"required", "secret", b"secret"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max: _TypeAlias = _typing.Literal["max"]  # noqa: Y015
     _WhichOneofArgType__max: _TypeAlias = _typing.Literal["_max", b"_max"]  # noqa: Y015

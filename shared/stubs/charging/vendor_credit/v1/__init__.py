@@ -1,0 +1,1 @@
+"""Generated from protos/: the package charging.vendor_credit.v1."""

@@ -860,14 +860,14 @@ class ListDebitsRequest(_message.Message):
 
     AFTER_CHARGE_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
-    after_charge_id: _builtins.bytes
-    """Read on after this charge id, 16 bytes; empty for the start."""
+    after_charge_id: _builtins.str
+    """Read on after this charge id; empty for the start."""
     page_size: _builtins.int
     """Most debits to return, 1 to 10,000; 0 means 10,000."""
     def __init__(
         self,
         *,
-        after_charge_id: _builtins.bytes = ...,
+        after_charge_id: _builtins.str = ...,
         page_size: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
@@ -910,13 +910,13 @@ class GetDecisionsRequest(_message.Message):
 
     CHARGE_IDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def charge_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """Charge ids, 16 bytes each."""
+    def charge_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Charge ids."""
 
     def __init__(
         self,
         *,
-        charge_ids: _abc.Iterable[_builtins.bytes] | None = ...,
+        charge_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -1134,8 +1134,8 @@ class Debit(_message.Message):
     CHARGE_ID_FIELD_NUMBER: _builtins.int
     VENDOR_ID_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
-    charge_id: _builtins.bytes
-    """Charge id, 16 bytes."""
+    charge_id: _builtins.str
+    """Charge id, a UUID."""
     vendor_id: _builtins.int
     """The vendor that pays."""
     amount: _builtins.int
@@ -1143,7 +1143,7 @@ class Debit(_message.Message):
     def __init__(
         self,
         *,
-        charge_id: _builtins.bytes = ...,
+        charge_id: _builtins.str = ...,
         vendor_id: _builtins.int = ...,
         amount: _builtins.int = ...,
     ) -> None: ...
@@ -1168,8 +1168,8 @@ class DebitDecision(_message.Message):
     SHORTFALL_FIELD_NUMBER: _builtins.int
     VENDOR_ID_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
-    charge_id: _builtins.bytes
-    """Charge id, 16 bytes."""
+    charge_id: _builtins.str
+    """Charge id, a UUID."""
     outcome: Global___DebitOutcome.ValueType
     """The decision."""
     reason: Global___RefusalReason.ValueType
@@ -1185,7 +1185,7 @@ class DebitDecision(_message.Message):
     def __init__(
         self,
         *,
-        charge_id: _builtins.bytes = ...,
+        charge_id: _builtins.str = ...,
         outcome: Global___DebitOutcome.ValueType = ...,
         reason: Global___RefusalReason.ValueType = ...,
         available: _builtins.int = ...,

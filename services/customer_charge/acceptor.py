@@ -1,0 +1,102 @@
+"""Charges that arrive together are accepted together: the service's hot path in one object."""
+
+from collections.abc import Callable, Sequence
+
+from services.customer_charge.domain.charges import ChargeOrder
+from services.customer_charge.existence import Existence
+from services.customer_charge.operations.accept_charges import Accepted, accept_charges
+from shared.batching import NaturalBatcher
+from shared.database import Database
+from shared.errors import ChargingError, NotFound
+
+MAX_BATCH = 512
+"""Most charges of one transaction: past this a commit is spread thin enough, and the first caller waits for the last."""
+
+MAX_QUEUE = 8_192
+"""Most charges that wait for a transaction; about two seconds of work. Beyond it callers are told to come back."""
+
+MAX_IN_FLIGHT = 2
+"""Transactions under way: while one waits for the disk, the next does its work."""
+
+
+class Acceptor:
+    """Accepts charges of one process, in batches, and wakes the workers after the commit."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        slots: int,
+        vendors: Existence,
+        customers: Existence,
+        wake: Callable[[int], None],
+        observe: Callable[[int], None] | None = None,
+    ) -> None:
+        """`wake` takes a slot that got work; it must neither wait nor raise. `observe` is told the size of every batch."""
+        self._database = database
+        self._slots = slots
+        self._vendors = vendors
+        self._customers = customers
+        self._wake = wake
+        self._batcher: NaturalBatcher[ChargeOrder, Accepted] = NaturalBatcher(
+            self._accept_batch,
+            name="accept",
+            max_batch=MAX_BATCH,
+            max_queue=MAX_QUEUE,
+            max_in_flight=MAX_IN_FLIGHT,
+            retry_singly=known_rollback,
+            observe=observe,
+        )
+
+    async def accept(self, order: ChargeOrder) -> Accepted:
+        """Accept one charge. Raises NotFound for an unknown vendor or customer, and what `accept_charges` says of the order."""
+        if not self._vendors.known(order.vendor_id):
+            await self._require(self._vendors, "vendor", "vendor_id", order.vendor_id)
+        if not self._customers.known(order.customer_id):
+            await self._require(self._customers, "customer", "customer_id", order.customer_id)
+        return await self._batcher.submit(order)
+
+    async def accept_many(self, orders: Sequence[ChargeOrder]) -> list[Accepted | ChargingError]:
+        """Accept the charges of one bulk call; one result per order, in order."""
+        vendors = await self._vendors.find({order.vendor_id for order in orders})
+        customers = await self._customers.find({order.customer_id for order in orders})
+        results: list[Accepted | ChargingError] = []
+        for start in range(0, len(orders), MAX_BATCH):
+            chunk = orders[start : start + MAX_BATCH]
+            refused = {order.charge_id: error for order in chunk if (error := _missing(order, vendors, customers))}
+            good = [order for order in chunk if order.charge_id not in refused]
+            accepted = iter(await self._accept_batch(good) if good else [])
+            results += [refused.get(order.charge_id) or next(accepted) for order in chunk]
+        return results
+
+    async def close(self) -> None:
+        """Refuse new charges and wait for those under way."""
+        await self._batcher.close()
+
+    async def _accept_batch(self, orders: Sequence[ChargeOrder]) -> list[Accepted | ChargingError]:
+        batch = await accept_charges(self._database, orders, slots=self._slots)
+        for slot in batch.slots:
+            self._wake(slot)
+        return batch.results
+
+    @staticmethod
+    async def _require(existence: Existence, kind: str, field: str, identifier: int) -> None:
+        if identifier not in await existence.find({identifier}):
+            raise NotFound.of(kind, identifier, field)
+
+
+def _missing(order: ChargeOrder, vendors: set[int], customers: set[int]) -> NotFound | None:
+    if order.vendor_id not in vendors:
+        return NotFound.of("vendor", order.vendor_id, "vendor_id")
+    if order.customer_id not in customers:
+        return NotFound.of("customer", order.customer_id, "customer_id")
+    return None
+
+
+def known_rollback(error: Exception) -> bool:
+    """Tell whether a failed batch certainly left nothing behind, so that its items may be tried one by one.
+
+    `Database.transact` has repeated whatever a repetition can mend, and its own errors mean "out of reach"; what is left was raised by a
+    statement before COMMIT and was rolled back.
+    """
+    return not isinstance(error, ChargingError)

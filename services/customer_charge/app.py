@@ -1,0 +1,93 @@
+"""Compose the customer-charge server."""
+
+from charging.customer_charge.v1 import customer_charge_pb2_grpc as rpc
+
+from services.customer_charge.acceptor import Acceptor
+from services.customer_charge.existence import Existence
+from services.customer_charge.handlers.books import BooksServicer
+from services.customer_charge.handlers.charges import ChargeServicer
+from services.customer_charge.handlers.customers import CustomerServicer
+from services.customer_charge.settings import CustomerChargeSettings
+from services.customer_charge.settlement_watch import SettlementWatch
+from services.customer_charge.storage.customers import existing_customers
+from services.customer_charge.vendor_ledger import VendorCreditClient
+from services.customer_charge.wakeups import build_waker
+from shared.auth.remote_trust import remote_fetch
+from shared.auth.trust_state import TrustCopy
+from shared.database import Database
+from shared.database_checks import check_durability
+from shared.grpc_server import GrpcServer
+from shared.guards import Guards, peer_tokens
+from shared.telemetry import MetricsEndpoint, new_registry
+from shared.transport.channels import open_channel
+
+SERVICE = "customer_charge"
+
+
+class CustomerChargeApp:
+    """The customer-charge server of one process. Build it inside the event loop."""
+
+    def __init__(self, settings: CustomerChargeSettings) -> None:
+        self._settings = settings
+        registry = new_registry()
+        self.database = Database(
+            settings.database_url, settings.database_schema, pool_size=settings.database_pool_size, application_name=SERVICE
+        )
+        tokens = peer_tokens(settings, SERVICE)
+        self._waker = build_waker(settings)
+        self._identity = open_channel(settings.identity_address)
+        self._vendor_credit = open_channel(settings.vendor_credit_address)
+        ledger = VendorCreditClient(self._vendor_credit, lambda: tokens.token("vendor_credit"))
+        self._trust = TrustCopy(remote_fetch(self._identity, tokens))
+        self._guards = Guards(settings, SERVICE, self._trust, registry)
+        self.acceptor = Acceptor(
+            self.database,
+            slots=settings.settle_slots,
+            vendors=Existence(ledger.existing),
+            customers=Existence(self._existing_customers),
+            wake=self._waker.wake,
+            observe=self._guards.observer("accept"),
+        )
+        self.table = self._guards.table(
+            [
+                (rpc.add_CustomerServiceServicer_to_server, CustomerServicer(self.database)),
+                (
+                    rpc.add_ChargeServiceServicer_to_server,
+                    ChargeServicer(self.database, self.acceptor, SettlementWatch(self.database)),
+                ),
+                (rpc.add_BooksServiceServicer_to_server, BooksServicer(self.database, ledger)),
+            ]
+        )
+        self.server = GrpcServer(
+            self.table, host=settings.host, port=settings.grpc_port, with_reflection=settings.reflection, ready=self.ready
+        )
+        self._metrics = MetricsEndpoint(settings, registry)
+
+    async def start(self) -> None:
+        """Connect, check the database's durability, and serve. Raises DatabaseNotDurable."""
+        await self.database.open()
+        async with self.database.reading() as connection:
+            await check_durability(connection, self._settings.profile)
+        self._trust.start()
+        await self.server.start()
+        self._metrics.start()
+
+    async def stop(self) -> None:
+        """Drain the calls in flight and close everything they used."""
+        await self.server.stop(self._settings.drain_seconds)
+        await self.acceptor.close()
+        await self._guards.close()
+        await self._trust.close()
+        await self._identity.close()
+        await self._vendor_credit.close()
+        await self.database.close()
+        self._waker.close()
+        self._metrics.stop()
+
+    async def ready(self) -> bool:
+        """Tell whether calls can be served: the database answers and tokens can be verified."""
+        return self._trust.state is not None and await self.database.ready()
+
+    async def _existing_customers(self, customer_ids: set[int]) -> set[int]:
+        async with self.database.reading() as connection:
+            return await existing_customers(connection, customer_ids)

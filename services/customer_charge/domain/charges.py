@@ -1,0 +1,74 @@
+"""A charge and its life: accepted, then succeeded or failed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+
+
+class ChargeState(IntEnum):
+    """The numbers of charging.customer_charge.v1.ChargeState."""
+
+    ACCEPTED = 1
+    SUCCEEDED = 2
+    FAILED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A charge as it is now; amounts in minor units. `failure_reason` is a charging.customer_charge.v1.FailureReason."""
+
+    id: str
+    vendor_id: int
+    customer_id: int
+    amount: int
+    state: int
+    failure_reason: int | None
+    available: int | None
+    shortfall: int | None
+    created_at: datetime
+    settled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeOrder:
+    """What a caller wants charged. `charge_id` was made before the order was first sent; `key` is the idempotency key."""
+
+    charge_id: str
+    vendor_id: int
+    customer_id: int
+    amount: int
+    key: str
+    principal: str
+
+
+@dataclass(frozen=True, slots=True)
+class PendingCharge:
+    """An accepted charge that is not final; amount in minor units."""
+
+    charge_id: str
+    vendor_id: int
+    customer_id: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the vendor ledger decided about a pending charge. Exactly one of debited, refused (`reason` set) or neither (mismatch)."""
+
+    charge: PendingCharge
+    debited: bool
+    reason: int | None = None
+    available: int = 0
+    shortfall: int = 0
+
+    @property
+    def state(self) -> ChargeState | None:
+        """Return the final state the verdict leads to; None when it leads nowhere and a person must look."""
+        if self.debited:
+            return ChargeState.SUCCEEDED
+        return ChargeState.FAILED if self.reason is not None else None
+
+
+def slot_of(vendor_id: int, slots: int) -> int:
+    """Return the slot whose worker settles the vendor's charges: one vendor's charges are one slot's, so its row is locked once a batch."""
+    return vendor_id % slots

@@ -1,0 +1,59 @@
+"""The customer ledger: entries with gap-free numbers and running balances."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+
+from services.customer_charge.domain.charges import PendingCharge
+
+
+class EntryKind(IntEnum):
+    """Why a balance changed; the numbers of charging.customer_charge.v1.CustomerEntryKind."""
+
+    CHARGE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a customer's ledger; amounts in minor units, `reference` the charge id."""
+
+    customer_id: int
+    seq: int
+    vendor_id: int
+    amount: int
+    balance_after: int
+    kind: int
+    reference: str
+    created_at: datetime
+
+
+@dataclass(slots=True)
+class Account:
+    """The head of a customer's ledger, locked by whoever computes with it."""
+
+    customer_id: int
+    balance: int
+    last_seq: int
+
+
+def credit(accounts: Mapping[int, Account], charges: Iterable[PendingCharge], now: datetime) -> list[Entry]:
+    """Credit the charges to their customers, in order, and return the entries; moves the locked heads in `accounts`."""
+    entries = []
+    for charge in charges:
+        account = accounts[charge.customer_id]
+        account.balance += charge.amount
+        account.last_seq += 1
+        entries.append(
+            Entry(
+                customer_id=charge.customer_id,
+                seq=account.last_seq,
+                vendor_id=charge.vendor_id,
+                amount=charge.amount,
+                balance_after=account.balance,
+                kind=EntryKind.CHARGE,
+                reference=charge.charge_id,
+                created_at=now,
+            )
+        )
+    return entries

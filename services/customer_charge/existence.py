@@ -1,0 +1,32 @@
+"""Which vendors and customers exist: looked up once, then known, because neither is ever deleted."""
+
+from collections.abc import Awaitable, Callable, Iterable
+
+from cachetools import LRUCache
+
+CAPACITY = 200_000
+"""Most ids remembered, about 20 MB; beyond it the least recently used are looked up again."""
+
+
+class Existence:
+    """Remembers the ids that exist. An id that was not found is asked for again each time: it may have been made meanwhile."""
+
+    def __init__(self, look_up: Callable[[set[int]], Awaitable[set[int]]]) -> None:
+        """`look_up` returns those of the given ids that exist; its errors pass through."""
+        self._look_up = look_up
+        self._known: LRUCache[int, bool] = LRUCache(CAPACITY)
+
+    def known(self, identifier: int) -> bool:
+        """Tell whether the id is known to exist, without asking anybody."""
+        return self._known.get(identifier, False)
+
+    async def find(self, identifiers: Iterable[int]) -> set[int]:
+        """Return those of the ids that exist."""
+        wanted = set(identifiers)
+        found = {identifier for identifier in wanted if identifier in self._known}
+        missing = wanted - found
+        if missing:
+            new = await self._look_up(missing)
+            self._known.update((identifier, True) for identifier in new)
+            found |= new
+        return found

@@ -1,0 +1,122 @@
+"""ChargeService."""
+
+from charging.customer_charge.v1 import customer_charge_pb2 as pb
+from charging.customer_charge.v1 import customer_charge_pb2_grpc
+
+from services.customer_charge.acceptor import Acceptor
+from services.customer_charge.domain.charges import Charge, ChargeOrder, ChargeState
+from services.customer_charge.handlers.page_tokens import page_token_charge
+from services.customer_charge.operations import read_charges
+from services.customer_charge.operations.accept_charges import Accepted
+from services.customer_charge.settlement_watch import SettlementWatch
+from shared.call import Call, current_call
+from shared.database import Database
+from shared.errors import ChargingError
+from shared.interceptors.types import Context
+from shared.paging import encode_page_token, page_size_of
+from shared.times import from_timestamp, to_timestamp
+from shared.uuid7 import uuid7_text
+
+LAST_CHARGE_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+
+ANSWER_SECONDS = 0.25
+"""Time kept back from a wait, so that the answer still arrives before the caller's deadline."""
+
+
+class ChargeServicer(customer_charge_pb2_grpc.ChargeServiceServicer):
+    """Serves charges."""
+
+    def __init__(self, database: Database, acceptor: Acceptor, watch: SettlementWatch) -> None:
+        self._database = database
+        self._acceptor = acceptor
+        self._watch = watch
+
+    async def IncreaseCredit(self, request: pb.IncreaseCreditRequest, context: Context) -> pb.IncreaseCreditResponse:
+        """Accept one charge, and wait for its final state if asked to."""
+        call = current_call()
+        accepted = await self._acceptor.accept(
+            ChargeOrder(
+                charge_id=call.call_id,
+                vendor_id=request.vendor_id,
+                customer_id=request.customer_id,
+                amount=request.amount,
+                key=call.idempotency_key,
+                principal=call.caller.subject,
+            )
+        )
+        if accepted.replayed:
+            call.mark_replayed()
+        charge = accepted.charge
+        if request.wait_seconds and charge.state == ChargeState.ACCEPTED:
+            charge = await self._final(charge, request.wait_seconds, call)
+        return pb.IncreaseCreditResponse(status=pb.ChargeState.ValueType(charge.state), data=charge_message(charge))
+
+    async def _final(self, charge: Charge, wait_seconds: int, call: Call) -> Charge:
+        """Return the charge in its final state if that comes in time, or as it was."""
+        final = await self._watch.wait(charge.id, min(wait_seconds, call.remaining_seconds() - ANSWER_SECONDS))
+        return await read_charges.get_charge(self._database, charge.id, None) if final else charge
+
+    async def BatchIncreaseCredit(self, request: pb.BatchIncreaseCreditRequest, context: Context) -> pb.BatchIncreaseCreditResponse:
+        """Accept many charges of one caller."""
+        principal = current_call().caller.subject
+        orders = [
+            ChargeOrder(
+                charge_id=uuid7_text(),
+                vendor_id=item.vendor_id,
+                customer_id=item.customer_id,
+                amount=item.amount,
+                key=item.idempotency_key,
+                principal=principal,
+            )
+            for item in request.items
+        ]
+        results = await self._acceptor.accept_many(orders)
+        return pb.BatchIncreaseCreditResponse(results=[_batch_result(result) for result in results])
+
+    async def GetCharge(self, request: pb.GetChargeRequest, context: Context) -> pb.GetChargeResponse:
+        """Return one charge."""
+        charge = await read_charges.get_charge(self._database, request.id, current_call().caller.visible_vendors)
+        return pb.GetChargeResponse(data=charge_message(charge))
+
+    async def ListCharges(self, request: pb.ListChargesRequest, context: Context) -> pb.ListChargesResponse:
+        """List charges, newest first."""
+        limit = page_size_of(request.page_size)
+        found = await read_charges.list_charges(
+            self._database,
+            before_id=page_token_charge(request.page_token) or LAST_CHARGE_ID,
+            vendor_ids=[request.vendor_id] if request.vendor_id else current_call().caller.visible_vendors,
+            customer_id=request.customer_id,
+            state=request.state,
+            start=from_timestamp(getattr(request, "from")) if request.HasField("from") else None,
+            stop=from_timestamp(request.to) if request.HasField("to") else None,
+            limit=limit + 1,
+        )
+        token = encode_page_token(found[limit - 1].id) if len(found) > limit else ""
+        return pb.ListChargesResponse(charges=[charge_message(charge) for charge in found[:limit]], next_page_token=token)
+
+
+def _batch_result(result: Accepted | ChargingError) -> pb.BatchResult:
+    if isinstance(result, Accepted):
+        return pb.BatchResult(charge=charge_message(result.charge), replayed=result.replayed)
+    return pb.BatchResult(error=pb.ItemError(reason=result.reason, message=result.message, code=int(result.code)))
+
+
+def charge_message(charge: Charge) -> pb.Charge:
+    """Return the wire form of a charge."""
+    failure = None
+    if charge.failure_reason is not None:
+        failure = pb.ChargeFailure(
+            reason=pb.FailureReason.ValueType(charge.failure_reason),
+            available=charge.available or 0,
+            shortfall=charge.shortfall or 0,
+        )
+    return pb.Charge(
+        id=charge.id,
+        vendor_id=charge.vendor_id,
+        customer_id=charge.customer_id,
+        amount=charge.amount,
+        state=pb.ChargeState.ValueType(charge.state),
+        created_at=to_timestamp(charge.created_at),
+        settled_at=to_timestamp(charge.settled_at),
+        failure=failure,
+    )

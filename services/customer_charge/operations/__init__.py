@@ -1,0 +1,1 @@
+"""What the customer-charge service does, one business verb a file."""

@@ -1,0 +1,138 @@
+"""Check the books of both services against themselves and against each other.
+
+Exact, and without false alarms while charges run: facts are matched charge by charge, and only facts that never go away are compared.
+The effect's side is read first and the cause's side after it, so a cause can never be missing merely because it was read too early.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from charging.vendor_credit.v1 import vendor_credit_pb2
+
+from services.customer_charge.domain.charges import ChargeState
+from services.customer_charge.storage import audit, pending_charges
+from shared.clock import utc_now
+from shared.database import Database
+
+PAGE = 5_000
+"""Charges matched at a time: a few hundred kilobytes in memory and on the wire."""
+
+FIRST_ID = "00000000-0000-0000-0000-000000000000"
+MAX_FINDINGS = 100
+
+
+class VendorBooks(Protocol):
+    """The vendor ledger's audit facts."""
+
+    async def verify_ledgers(self, timeout_seconds: float) -> vendor_credit_pb2.VerifyVendorLedgersResponse:
+        """Check every vendor's ledger."""
+        ...
+
+    async def list_debits(self, after: str, limit: int) -> list[vendor_credit_pb2.Debit]:
+        """Return debited charges in order of charge id, above `after`."""
+        ...
+
+    async def decisions(self, charge_ids: list[str]) -> list[vendor_credit_pb2.DebitDecision]:
+        """Return the decisions that exist for the charges."""
+        ...
+
+
+@dataclass(slots=True)
+class Books:
+    """Totals in minor units, and what is wrong, one sentence each."""
+
+    confirmed_credit_total: int = 0
+    vendor_balance_total: int = 0
+    customer_balance_total: int = 0
+    under_way_total: int = 0
+    drift: int = 0
+    charges: int = 0
+    pending_charges: int = 0
+    oldest_pending_ms: int = 0
+    findings: list[str] = field(default_factory=list)
+    checked_at: datetime = field(default_factory=utc_now)
+
+
+async def check_books(database: Database, vendor_books: VendorBooks, *, timeout_seconds: float) -> Books:
+    """Check everything and return the books. Raises Unavailable when a side is out of reach."""
+    books = Books()
+    await _check_own_side(database, books)
+    await _match_final_charges(database, vendor_books, books)
+    await _match_debits(database, vendor_books, books)
+    vendor_side = await vendor_books.verify_ledgers(timeout_seconds)
+    books.confirmed_credit_total = vendor_side.confirmed_credit_total
+    books.vendor_balance_total = vendor_side.balance_total
+    books.findings += vendor_side.findings
+    if vendor_side.balance_total != vendor_side.confirmed_credit_total - vendor_side.debited_total:
+        books.findings.append("vendor balances are not confirmed credit less debits")
+    books.findings = books.findings[:MAX_FINDINGS]
+    books.checked_at = utc_now()
+    return books
+
+
+async def _check_own_side(database: Database, books: Books) -> None:
+    async with database.reading() as connection, connection.transaction():
+        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        totals = await audit.read_totals(connection)
+        backlog = await pending_charges.read_backlog(connection)
+        books.findings += await audit.self_findings(connection)
+    books.charges = totals.charges
+    books.customer_balance_total = totals.customer_balance_total
+    books.pending_charges = backlog.pending
+    if backlog.oldest_at is not None:
+        books.oldest_pending_ms = max(0, int((utc_now() - backlog.oldest_at).total_seconds() * 1000))
+    if backlog.blocked:
+        books.findings.append(f"{backlog.blocked} pending charges are set aside until a person has looked")
+    if totals.entry_total != totals.customer_balance_total:
+        books.findings.append(f"customer entries sum to {totals.entry_total}, balances to {totals.customer_balance_total}")
+
+
+async def _match_final_charges(database: Database, vendor_books: VendorBooks, books: Books) -> None:
+    """Every succeeded charge was debited, every failed one was refused, for the same vendor and amount."""
+    after = FIRST_ID
+    while True:
+        async with database.reading() as connection:
+            page = await audit.list_final(connection, after=after, limit=PAGE)
+        if not page:
+            return
+        decisions = {decision.charge_id: decision for decision in await vendor_books.decisions([charge.id for charge in page])}
+        for charge in page:
+            finding = _compare(charge, decisions.get(charge.id))
+            if finding:
+                books.drift += charge.amount
+                books.findings.append(finding)
+        after = page[-1].id
+
+
+def _compare(charge: audit.FinalCharge, decision: vendor_credit_pb2.DebitDecision | None) -> str | None:
+    wanted = {
+        ChargeState.SUCCEEDED: vendor_credit_pb2.DEBIT_OUTCOME_DEBITED,
+        ChargeState.FAILED: vendor_credit_pb2.DEBIT_OUTCOME_REFUSED,
+    }[ChargeState(charge.state)]
+    if decision is None:
+        return f"charge {charge.id}: it is final, and the vendor ledger decided nothing"
+    if decision.outcome != wanted:
+        return f"charge {charge.id}: its state and the vendor ledger's decision disagree"
+    if (decision.vendor_id, decision.amount) != (charge.vendor_id, charge.amount):
+        return f"charge {charge.id}: the vendor ledger decided about another vendor or amount"
+    return None
+
+
+async def _match_debits(database: Database, vendor_books: VendorBooks, books: Books) -> None:
+    """Every debit belongs to a charge that succeeded, or that is still under way."""
+    after = FIRST_ID
+    while True:
+        page = await vendor_books.list_debits(after, PAGE)
+        if not page:
+            return
+        async with database.reading() as connection:
+            states = await audit.charge_states(connection, [debit.charge_id for debit in page])
+        for debit in page:
+            state = states.get(debit.charge_id)
+            if state == ChargeState.ACCEPTED:
+                books.under_way_total += debit.amount
+            elif state != ChargeState.SUCCEEDED:
+                books.drift += debit.amount
+                books.findings.append(f"charge {debit.charge_id}: the vendor was debited and the charge is not succeeded or under way")
+        after = page[-1].charge_id

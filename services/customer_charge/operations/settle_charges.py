@@ -1,0 +1,75 @@
+"""DEBIT, CREDIT and FINISH: bring the pending charges of a slot to their final state.
+
+Any number of workers may do this for the same charges at any time, on stale reads, after any crash: the debit decision is sticky, and
+CREDIT and FINISH act only on charges that their own transaction moved out of `accepted`.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import structlog
+
+from services.customer_charge.domain.charges import PendingCharge, Verdict
+from services.customer_charge.domain.ledger import credit
+from services.customer_charge.storage import accounts, charges, customers, pending_charges
+from shared.clock import utc_now
+from shared.database import Connection, Database
+
+log = structlog.get_logger(__name__)
+
+
+class VendorLedger(Protocol):
+    """Where vendors are debited."""
+
+    async def debit(self, pending: Sequence[PendingCharge]) -> list[Verdict]:
+        """Return one sticky verdict per charge, in order. Raises Unavailable; asking again is always safe."""
+        ...
+
+
+async def settle_slot(database: Database, ledger: VendorLedger, slot: int, *, limit: int) -> int:
+    """Settle the slot's pending charges, `limit` in a batch, until none is left; return how many this call finished.
+
+    Raises Unavailable when the vendor ledger or the database is out of reach; what was finished stays finished.
+    """
+    finished = 0
+    while True:
+        async with database.reading() as connection:
+            pending = await pending_charges.read_pending(connection, slot, limit=limit)
+        if not pending:
+            return finished
+        verdicts = await ledger.debit(pending)
+        moved = await finish(database, slot, verdicts)
+        finished += len(moved)
+        if len(pending) < limit:
+            return finished
+
+
+async def finish(database: Database, slot: int, verdicts: Sequence[Verdict]) -> set[str]:
+    """Credit the debited charges and give every charge its final state, in one transaction; return the ids of those this call moved."""
+    aside = [verdict.charge.charge_id for verdict in verdicts if verdict.state is None]
+    if aside:
+        log.error("settle.blocked", slot=slot, charge_ids=aside[:20], count=len(aside))
+
+    async def work(connection: Connection) -> set[str]:
+        now = utc_now()
+        charge_ids = [verdict.charge.charge_id for verdict in verdicts]
+        await charges.lock_charges(connection, charge_ids)
+        moved = await charges.finish_charges(connection, verdicts, now)
+        await _credit(connection, [verdict.charge for verdict in verdicts if verdict.debited and verdict.charge.charge_id in moved])
+        await pending_charges.delete_pending(connection, slot, sorted(moved))
+        if aside:
+            await pending_charges.block_pending(connection, slot, aside)
+        return moved
+
+    return await database.transact(work)
+
+
+async def _credit(connection: Connection, debited: Sequence[PendingCharge]) -> None:
+    """CREDIT: the customers' entries and balances, and who may see them."""
+    if not debited:
+        return
+    now = utc_now()
+    locked = await accounts.lock_accounts(connection, (charge.customer_id for charge in debited))
+    entries = credit(locked, debited, now)
+    await accounts.write_postings(connection, locked.values(), entries)
+    await customers.link_vendors(connection, {(charge.customer_id, charge.vendor_id) for charge in debited}, now)

@@ -1,0 +1,29 @@
+"""Settle what no worker was woken for: lost hints, dead workers, a broker that is down."""
+
+from datetime import timedelta
+
+import structlog
+
+from services.customer_charge.operations.settle_charges import VendorLedger, settle_slot
+from services.customer_charge.storage import pending_charges
+from shared.clock import utc_now
+from shared.database import Database
+from shared.errors import ChargingError
+
+OVERDUE = timedelta(seconds=1)
+"""Charges younger than this belong to the worker that was just woken; sweeping them too would only do its work twice."""
+
+log = structlog.get_logger(__name__)
+
+
+async def sweep_charges(database: Database, ledger: VendorLedger, *, limit: int) -> int:
+    """Settle every slot with overdue work, in this process, whatever broker and locks say; return how many charges were finished."""
+    async with database.reading() as connection:
+        slots = await pending_charges.overdue_slots(connection, utc_now() - OVERDUE)
+    finished = 0
+    for slot in slots:
+        try:
+            finished += await settle_slot(database, ledger, slot, limit=limit)
+        except ChargingError as error:
+            log.warning("sweep.postponed", slot=slot, reason=error.reason)
+    return finished

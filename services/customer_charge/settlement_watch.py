@@ -1,0 +1,58 @@
+"""Wait for charges to become final, one query for all who wait in this process."""
+
+import asyncio
+from collections import defaultdict
+
+import structlog
+
+from services.customer_charge.storage import charges
+from shared.database import Database
+from shared.errors import ChargingError
+
+FIRST_LOOK_SECONDS = 0.01
+LONGEST_PAUSE_SECONDS = 0.1
+"""An idle system settles within tens of milliseconds; on a busy one looking more often would only make it busier."""
+
+log = structlog.get_logger(__name__)
+
+
+class SettlementWatch:
+    """Looks up waiting charges while anybody waits, and does nothing otherwise."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._looking: asyncio.Task[None] | None = None
+
+    async def wait(self, charge_id: str, seconds: float) -> bool:
+        """Wait until the charge is final, at most so long; tell whether it is."""
+        event = asyncio.Event()
+        self._waiting[charge_id].add(event)
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        try:
+            async with asyncio.timeout(max(0.0, seconds)):
+                await event.wait()
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting[charge_id].discard(event)
+            if not self._waiting[charge_id]:
+                del self._waiting[charge_id]
+        return True
+
+    async def _look(self) -> None:
+        pause = FIRST_LOOK_SECONDS
+        while self._waiting:
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
+            try:
+                async with self._database.reading() as connection:
+                    final = await charges.final_charges(connection, list(self._waiting))
+            except ChargingError as error:
+                log.info("watch.postponed", reason=error.reason)
+                continue
+            for charge_id in final:
+                pause = FIRST_LOOK_SECONDS
+                for event in self._waiting.get(charge_id, ()):
+                    event.set()

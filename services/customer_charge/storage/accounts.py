@@ -1,0 +1,95 @@
+"""Customers as accounts: the locked heads of their ledgers, and the entries."""
+
+from collections.abc import Iterable, Sequence
+
+from psycopg.rows import class_row
+
+from services.customer_charge.domain.ledger import Account, Entry
+from shared.database import Connection
+
+LOCK_ACCOUNTS = """
+SELECT id AS customer_id, balance, last_seq
+FROM customers
+WHERE id = ANY(%(customer_ids)s::bigint[])
+ORDER BY id
+FOR UPDATE
+"""
+
+
+async def lock_accounts(connection: Connection, customer_ids: Iterable[int]) -> dict[int, Account]:
+    """Lock the customers, in id order so that two batches never wait for each other in a circle, and return their heads.
+
+    A single-table FOR UPDATE returns each row as it is once its lock is held, so what comes back is current.
+    """
+    async with connection.cursor(row_factory=class_row(Account)) as cursor:
+        await cursor.execute(LOCK_ACCOUNTS, {"customer_ids": sorted(set(customer_ids))})
+        return {account.customer_id: account for account in await cursor.fetchall()}
+
+
+INSERT_ENTRIES = """
+INSERT INTO customer_entries (customer_id, seq, vendor_id, amount, balance_after, kind, reference, created_at)
+SELECT item.customer_id, item.seq, item.vendor_id, item.amount, item.balance_after, item.kind, item.reference, item.created_at
+FROM unnest(
+    %(customer_ids)s::bigint[], %(seqs)s::bigint[], %(vendor_ids)s::bigint[], %(amounts)s::bigint[], %(balances)s::bigint[],
+    %(kinds)s::smallint[], %(references)s::uuid[], %(times)s::timestamptz[]
+) AS item (customer_id, seq, vendor_id, amount, balance_after, kind, reference, created_at)
+JOIN cell ON true
+"""
+
+UPDATE_ACCOUNTS = """
+UPDATE customers
+SET balance = item.balance, last_seq = item.last_seq
+FROM unnest(%(customer_ids)s::bigint[], %(balances)s::bigint[], %(seqs)s::bigint[]) AS item (customer_id, balance, last_seq)
+WHERE customers.id = item.customer_id
+"""
+
+
+async def write_postings(connection: Connection, accounts: Iterable[Account], entries: Sequence[Entry]) -> None:
+    """Write the entries, and the heads they moved: one update per customer however many entries moved it."""
+    moved = list(accounts)
+    inserted = await connection.execute(
+        INSERT_ENTRIES,
+        {
+            "customer_ids": [entry.customer_id for entry in entries],
+            "seqs": [entry.seq for entry in entries],
+            "vendor_ids": [entry.vendor_id for entry in entries],
+            "amounts": [entry.amount for entry in entries],
+            "balances": [entry.balance_after for entry in entries],
+            "kinds": [int(entry.kind) for entry in entries],
+            "references": [entry.reference for entry in entries],
+            "times": [entry.created_at for entry in entries],
+        },
+    )
+    updated = await connection.execute(
+        UPDATE_ACCOUNTS,
+        {
+            "customer_ids": [account.customer_id for account in moved],
+            "balances": [account.balance for account in moved],
+            "seqs": [account.last_seq for account in moved],
+        },
+    )
+    if (inserted.rowcount, updated.rowcount) != (len(entries), len(moved)):
+        raise RuntimeError(f"{inserted.rowcount} of {len(entries)} entries and {updated.rowcount} of {len(moved)} balances were written")
+
+
+LIST_ENTRIES = """
+SELECT customer_id, seq, vendor_id, amount, balance_after, kind, reference::text AS reference, created_at
+FROM customer_entries
+WHERE customer_id = %(customer_id)s
+  AND (
+    %(before)s::uuid IS NULL
+    OR seq < (SELECT seq FROM customer_entries WHERE customer_id = %(customer_id)s AND reference = %(before)s::uuid)
+  )
+  AND (%(vendor_ids)s::bigint[] IS NULL OR vendor_id = ANY(%(vendor_ids)s::bigint[]))
+ORDER BY seq DESC
+LIMIT %(limit)s
+"""
+
+
+async def list_entries(
+    connection: Connection, customer_id: int, *, before: str | None, visible_vendors: Sequence[int] | None, limit: int
+) -> list[Entry]:
+    """Return entries of one customer, newest first, older than the entry of charge `before`, caused by the visible vendors (None: all)."""
+    async with connection.cursor(row_factory=class_row(Entry)) as cursor:
+        await cursor.execute(LIST_ENTRIES, {"customer_id": customer_id, "before": before, "vendor_ids": visible_vendors, "limit": limit})
+        return await cursor.fetchall()

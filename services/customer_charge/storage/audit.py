@@ -1,0 +1,133 @@
+"""Facts and self-checks of the customer-charge schema, for the audit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg.rows import class_row
+
+from shared.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over all customers and charges; amounts in minor units."""
+
+    charges: int
+    customer_balance_total: int
+    entry_total: int
+
+
+READ_TOTALS = """
+SELECT (SELECT count(*) FROM charges) AS charges,
+       (SELECT coalesce(sum(balance), 0) FROM customers)::bigint AS customer_balance_total,
+       (SELECT coalesce(sum(amount), 0) FROM customer_entries)::bigint AS entry_total
+"""
+
+
+async def read_totals(connection: Connection) -> Totals:
+    """Return the sums."""
+    async with connection.cursor(row_factory=class_row(Totals)) as cursor:
+        await cursor.execute(READ_TOTALS)
+        row = await cursor.fetchone()
+    assert row is not None  # noqa: S101 - an aggregate always returns a row
+    return row
+
+
+BROKEN_ENTRIES = """
+SELECT customer_id, seq
+FROM (
+    SELECT customer_id, seq, balance_after, row_number() OVER ledger AS expected_seq, sum(amount) OVER ledger AS expected_balance
+    FROM customer_entries
+    WINDOW ledger AS (PARTITION BY customer_id ORDER BY seq)
+) AS entry
+WHERE seq <> expected_seq OR balance_after <> expected_balance
+LIMIT 20
+"""
+
+BROKEN_HEADS = """
+SELECT customers.id
+FROM customers
+LEFT JOIN (SELECT customer_id, count(*) AS entries, sum(amount) AS total FROM customer_entries GROUP BY customer_id) AS ledger
+    ON ledger.customer_id = customers.id
+WHERE customers.balance <> coalesce(ledger.total, 0) OR customers.last_seq <> coalesce(ledger.entries, 0)
+LIMIT 20
+"""
+
+UNMATCHED_ENTRIES = """
+SELECT coalesce(charge.id, entry.reference)::text
+FROM (SELECT id, vendor_id, customer_id, amount FROM charges WHERE state = 2) AS charge
+FULL JOIN (SELECT reference, vendor_id, customer_id, amount FROM customer_entries WHERE kind = 1) AS entry ON entry.reference = charge.id
+WHERE charge.id IS NULL OR entry.reference IS NULL
+   OR (charge.vendor_id, charge.customer_id, charge.amount) <> (entry.vendor_id, entry.customer_id, entry.amount)
+LIMIT 20
+"""
+
+UNMATCHED_PENDING = """
+SELECT coalesce(charge.id, pending.charge_id)::text
+FROM (SELECT id, vendor_id, customer_id, amount FROM charges WHERE state = 1) AS charge
+FULL JOIN pending_charges AS pending ON pending.charge_id = charge.id
+WHERE charge.id IS NULL OR pending.charge_id IS NULL
+   OR (charge.vendor_id, charge.customer_id, charge.amount) <> (pending.vendor_id, pending.customer_id, pending.amount)
+LIMIT 20
+"""
+
+UNMATCHED_KEYS = """
+SELECT coalesce(charge.id, used.charge_id)::text
+FROM charges AS charge
+FULL JOIN (SELECT charge_id, vendor_id, customer_id, amount FROM charge_keys WHERE state = 1) AS used ON used.charge_id = charge.id
+WHERE charge.id IS NULL OR used.charge_id IS NULL
+   OR (charge.vendor_id, charge.customer_id, charge.amount) <> (used.vendor_id, used.customer_id, used.amount)
+LIMIT 20
+"""
+
+
+async def self_findings(connection: Connection) -> list[str]:
+    """Check this schema against itself; return one sentence per broken rule. Needs a snapshot."""
+    found = [
+        f"customer {customer_id} entry {seq}: seq or balance_after is wrong"
+        for customer_id, seq in await (await connection.execute(BROKEN_ENTRIES)).fetchall()
+    ]
+    for query, sentence in (
+        (BROKEN_HEADS, "customer {}: the balance is not what its ledger says"),
+        (UNMATCHED_ENTRIES, "charge {}: its state and its customer entry disagree"),
+        (UNMATCHED_PENDING, "charge {}: its state and its pending row disagree"),
+        (UNMATCHED_KEYS, "charge {}: its idempotency key and the charge disagree"),
+    ):
+        found += [sentence.format(row[0]) for row in await (await connection.execute(query)).fetchall()]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class FinalCharge:
+    """A charge that is final; amount in minor units."""
+
+    id: str
+    vendor_id: int
+    amount: int
+    state: int
+    failure_reason: int | None
+
+
+LIST_FINAL = """
+SELECT id::text AS id, vendor_id, amount, state, failure_reason
+FROM charges
+WHERE id > %(after)s::uuid AND state <> 1
+ORDER BY charges.id
+LIMIT %(limit)s
+"""
+
+
+async def list_final(connection: Connection, *, after: str, limit: int) -> list[FinalCharge]:
+    """Return final charges in order of id, above `after`."""
+    async with connection.cursor(row_factory=class_row(FinalCharge)) as cursor:
+        await cursor.execute(LIST_FINAL, {"after": after, "limit": limit})
+        return await cursor.fetchall()
+
+
+CHARGE_STATES = "SELECT id::text, state FROM charges WHERE id = ANY(%(ids)s::uuid[])"
+
+
+async def charge_states(connection: Connection, charge_ids: Sequence[str]) -> dict[str, int]:
+    """Return the states of the charges that exist, by id."""
+    cursor = await connection.execute(CHARGE_STATES, {"ids": list(charge_ids)})
+    return {row[0]: row[1] for row in await cursor.fetchall()}

@@ -1,0 +1,81 @@
+"""Idempotency keys of charges: the truth that one key makes one charge, for ever."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+
+from psycopg.rows import class_row
+
+from services.customer_charge.domain.charges import ChargeOrder
+from shared.database import Connection
+
+
+class KeyState(IntEnum):
+    """What became of a key: used for a charge, or sealed so that it can never be used."""
+
+    USED = 1
+    SEALED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeKey:
+    """One key row; the payload columns are None for a sealed key."""
+
+    vendor_id: int
+    key: str
+    state: int
+    charge_id: str | None
+    customer_id: int | None
+    amount: int | None
+
+    def made_by(self, order: ChargeOrder) -> bool:
+        """Tell whether the key was used with the same payload, compared column by column."""
+        return (self.customer_id, self.amount) == (order.customer_id, order.amount)
+
+
+INSERT_KEYS = """
+INSERT INTO charge_keys (vendor_id, key, state, charge_id, customer_id, amount, created_at)
+SELECT item.vendor_id, item.key, 1, item.charge_id, item.customer_id, item.amount, %(now)s
+FROM unnest(
+    %(vendor_ids)s::bigint[], %(keys)s::text[], %(charge_ids)s::uuid[], %(customer_ids)s::bigint[], %(amounts)s::bigint[]
+) AS item (vendor_id, key, charge_id, customer_id, amount)
+JOIN cell ON true
+ON CONFLICT (vendor_id, key) DO NOTHING
+RETURNING charge_id::text
+"""
+
+
+async def insert_keys(connection: Connection, orders: Iterable[ChargeOrder], now: datetime) -> set[str]:
+    """Record the keys that are new and return the charge ids they now stand for.
+
+    Waits for a transaction that is recording one of the same keys. Rows go in sorted order, so that two batches with the same keys never
+    wait for each other in a circle.
+    """
+    ordered = sorted(orders, key=lambda order: (order.vendor_id, order.key))
+    cursor = await connection.execute(
+        INSERT_KEYS,
+        {
+            "vendor_ids": [order.vendor_id for order in ordered],
+            "keys": [order.key for order in ordered],
+            "charge_ids": [order.charge_id for order in ordered],
+            "customer_ids": [order.customer_id for order in ordered],
+            "amounts": [order.amount for order in ordered],
+            "now": now,
+        },
+    )
+    return {row[0] for row in await cursor.fetchall()}
+
+
+GET_KEYS = """
+SELECT charge_keys.vendor_id, charge_keys.key, state, charge_id::text AS charge_id, customer_id, amount
+FROM unnest(%(vendor_ids)s::bigint[], %(keys)s::text[]) AS item (vendor_id, key)
+JOIN charge_keys ON charge_keys.vendor_id = item.vendor_id AND charge_keys.key = item.key
+"""
+
+
+async def get_keys(connection: Connection, names: Sequence[tuple[int, str]]) -> dict[tuple[int, str], ChargeKey]:
+    """Return the key rows that exist for the (vendor id, key) pairs."""
+    async with connection.cursor(row_factory=class_row(ChargeKey)) as cursor:
+        await cursor.execute(GET_KEYS, {"vendor_ids": [name[0] for name in names], "keys": [name[1] for name in names]})
+        return {(row.vendor_id, row.key): row for row in await cursor.fetchall()}

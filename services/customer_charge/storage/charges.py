@@ -1,0 +1,146 @@
+"""Charges."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from psycopg.rows import class_row
+
+from services.customer_charge.domain.charges import Charge, ChargeOrder, Verdict
+from shared.database import Connection
+
+INSERT_CHARGES = """
+INSERT INTO charges (id, vendor_id, customer_id, amount, state, principal, created_at)
+SELECT item.id, item.vendor_id, item.customer_id, item.amount, 1, item.principal, %(now)s
+FROM unnest(
+    %(ids)s::uuid[], %(vendor_ids)s::bigint[], %(customer_ids)s::bigint[], %(amounts)s::bigint[], %(principals)s::text[]
+) AS item (id, vendor_id, customer_id, amount, principal)
+JOIN cell ON true
+"""
+
+
+async def insert_charges(connection: Connection, orders: Sequence[ChargeOrder], now: datetime) -> None:
+    """Add accepted charges."""
+    cursor = await connection.execute(
+        INSERT_CHARGES,
+        {
+            "ids": [order.charge_id for order in orders],
+            "vendor_ids": [order.vendor_id for order in orders],
+            "customer_ids": [order.customer_id for order in orders],
+            "amounts": [order.amount for order in orders],
+            "principals": [order.principal for order in orders],
+            "now": now,
+        },
+    )
+    if cursor.rowcount != len(orders):
+        raise RuntimeError(f"{cursor.rowcount} of {len(orders)} charges were written")
+
+
+LOCK_CHARGES = """
+SELECT id
+FROM charges
+WHERE id = ANY(%(ids)s::uuid[])
+ORDER BY id
+FOR UPDATE
+"""
+
+
+async def lock_charges(connection: Connection, charge_ids: Sequence[str]) -> None:
+    """Lock the charges, in id order so that two workers never wait for each other in a circle."""
+    await connection.execute(LOCK_CHARGES, {"ids": list(charge_ids)})
+
+
+FINISH_CHARGES = """
+UPDATE charges
+SET state = item.state, failure_reason = item.reason, available = item.available, shortfall = item.shortfall, settled_at = %(now)s
+FROM unnest(
+    %(ids)s::uuid[], %(states)s::smallint[], %(reasons)s::smallint[], %(availables)s::bigint[], %(shortfalls)s::bigint[]
+) AS item (id, state, reason, available, shortfall)
+WHERE charges.id = item.id AND charges.state = 1
+RETURNING charges.id::text
+"""
+
+
+async def finish_charges(connection: Connection, verdicts: Sequence[Verdict], now: datetime) -> set[str]:
+    """Move accepted charges to their final state and return the ids that this transaction moved: a compare-and-set.
+
+    The caller holds the charges' locks; this statement reads them again, so a charge that another worker finished is not among them.
+    """
+    final = [(verdict, state) for verdict in verdicts if (state := verdict.state) is not None]
+    cursor = await connection.execute(
+        FINISH_CHARGES,
+        {
+            "ids": [verdict.charge.charge_id for verdict, _ in final],
+            "states": [int(state) for _, state in final],
+            "reasons": [verdict.reason for verdict, _ in final],
+            "availables": [verdict.available if verdict.reason is not None else None for verdict, _ in final],
+            "shortfalls": [verdict.shortfall if verdict.reason is not None else None for verdict, _ in final],
+            "now": now,
+        },
+    )
+    return {row[0] for row in await cursor.fetchall()}
+
+
+GET_CHARGES = """
+SELECT id::text AS id, vendor_id, customer_id, amount, state, failure_reason, available, shortfall, created_at, settled_at
+FROM charges
+WHERE id = ANY(%(ids)s::uuid[])
+  AND (%(vendor_ids)s::bigint[] IS NULL OR vendor_id = ANY(%(vendor_ids)s::bigint[]))
+"""
+
+
+async def get_charges(connection: Connection, charge_ids: Sequence[str], visible_vendors: Sequence[int] | None = None) -> dict[str, Charge]:
+    """Return the charges that exist among the visible vendors (None: all), by id."""
+    async with connection.cursor(row_factory=class_row(Charge)) as cursor:
+        await cursor.execute(GET_CHARGES, {"ids": list(charge_ids), "vendor_ids": visible_vendors})
+        return {charge.id: charge for charge in await cursor.fetchall()}
+
+
+FINAL_CHARGES = "SELECT id::text FROM charges WHERE id = ANY(%(ids)s::uuid[]) AND state <> 1"
+
+
+async def final_charges(connection: Connection, charge_ids: Sequence[str]) -> list[str]:
+    """Return those of the ids whose charge is final."""
+    cursor = await connection.execute(FINAL_CHARGES, {"ids": list(charge_ids)})
+    return [row[0] for row in await cursor.fetchall()]
+
+
+LIST_CHARGES = """
+SELECT id::text AS id, vendor_id, customer_id, amount, state, failure_reason, available, shortfall, created_at, settled_at
+FROM charges
+WHERE id < %(before_id)s::uuid
+  AND (%(vendor_ids)s::bigint[] IS NULL OR vendor_id = ANY(%(vendor_ids)s::bigint[]))
+  AND (%(customer_id)s::bigint = 0 OR customer_id = %(customer_id)s)
+  AND (%(state)s::smallint = 0 OR state = %(state)s)
+  AND (%(start)s::timestamptz IS NULL OR created_at >= %(start)s)
+  AND (%(stop)s::timestamptz IS NULL OR created_at < %(stop)s)
+ORDER BY charges.id DESC
+LIMIT %(limit)s
+"""
+
+
+async def list_charges(
+    connection: Connection,
+    *,
+    before_id: str,
+    vendor_ids: Sequence[int] | None,
+    customer_id: int,
+    state: int,
+    start: datetime | None,
+    stop: datetime | None,
+    limit: int,
+) -> list[Charge]:
+    """Return charges, newest first, below `before_id`; None, 0 and None leave a filter out."""
+    async with connection.cursor(row_factory=class_row(Charge)) as cursor:
+        await cursor.execute(
+            LIST_CHARGES,
+            {
+                "before_id": before_id,
+                "vendor_ids": vendor_ids,
+                "customer_id": customer_id,
+                "state": state,
+                "start": start,
+                "stop": stop,
+                "limit": limit,
+            },
+        )
+        return await cursor.fetchall()

@@ -1,0 +1,106 @@
+"""Customers as vendors and operators see them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg.rows import class_row
+
+from shared.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """Someone who receives credit. `created_at` is, for a confined reader, when its own dealings with the customer began."""
+
+    id: int
+    phone_number: str
+    balance: int
+    created_at: datetime
+
+
+INSERT_CUSTOMER = """
+INSERT INTO customers (phone_number, balance, last_seq, created_at)
+VALUES (%(phone_number)s, 0, 0, %(now)s)
+ON CONFLICT (phone_number) DO NOTHING
+"""
+
+GET_ID = "SELECT id FROM customers WHERE phone_number = %(phone_number)s"
+
+
+async def ensure_customer(connection: Connection, phone_number: str, now: datetime) -> int:
+    """Return the id of the customer with the phone number, made now when there was none."""
+    await connection.execute(INSERT_CUSTOMER, {"phone_number": phone_number, "now": now})
+    cursor = await connection.execute(GET_ID, {"phone_number": phone_number})
+    row = await cursor.fetchone()
+    assert row is not None  # noqa: S101 - inserted above, or by a transaction that has committed
+    return int(row[0])
+
+
+INSERT_LINKS = """
+INSERT INTO customer_vendors (customer_id, vendor_id, created_at)
+SELECT item.customer_id, item.vendor_id, %(now)s
+FROM unnest(%(customer_ids)s::bigint[], %(vendor_ids)s::bigint[]) AS item (customer_id, vendor_id)
+JOIN cell ON true
+ON CONFLICT (customer_id, vendor_id) DO NOTHING
+"""
+
+
+async def link_vendors(connection: Connection, pairs: Iterable[tuple[int, int]], now: datetime) -> None:
+    """Let each vendor see the customer, by (customer id, vendor id); sorted, so that two batches never wait in a circle."""
+    ordered = sorted(pairs)
+    if ordered:
+        await connection.execute(
+            INSERT_LINKS, {"customer_ids": [pair[0] for pair in ordered], "vendor_ids": [pair[1] for pair in ordered], "now": now}
+        )
+
+
+LIST_ALL = """
+SELECT id, phone_number, balance, created_at
+FROM customers
+WHERE id > %(after_id)s
+  AND (%(id)s::bigint IS NULL OR id = %(id)s)
+  AND (%(phone_number)s = '' OR phone_number = %(phone_number)s)
+ORDER BY id
+LIMIT %(limit)s
+"""
+
+LIST_VISIBLE = """
+SELECT customers.id, phone_number, balance, min(customer_vendors.created_at) AS created_at
+FROM customer_vendors
+JOIN customers ON customers.id = customer_vendors.customer_id
+WHERE customer_vendors.vendor_id = ANY(%(vendor_ids)s::bigint[])
+  AND customer_vendors.customer_id > %(after_id)s
+  AND (%(id)s::bigint IS NULL OR customer_vendors.customer_id = %(id)s)
+  AND (%(phone_number)s = '' OR phone_number = %(phone_number)s)
+GROUP BY customers.id
+ORDER BY customers.id
+LIMIT %(limit)s
+"""
+
+
+async def list_customers(
+    connection: Connection,
+    *,
+    visible_vendors: Sequence[int] | None,
+    after_id: int = 0,
+    customer_id: int | None = None,
+    phone_number: str = "",
+    limit: int = 1,
+) -> list[Customer]:
+    """Return customers in id order, above `after_id`, that the visible vendors created or charged (None: all customers)."""
+    async with connection.cursor(row_factory=class_row(Customer)) as cursor:
+        await cursor.execute(
+            LIST_ALL if visible_vendors is None else LIST_VISIBLE,
+            {"vendor_ids": visible_vendors, "after_id": after_id, "id": customer_id, "phone_number": phone_number, "limit": limit},
+        )
+        return await cursor.fetchall()
+
+
+EXISTING_CUSTOMERS = "SELECT id FROM customers WHERE id = ANY(%(customer_ids)s::bigint[])"
+
+
+async def existing_customers(connection: Connection, customer_ids: Iterable[int]) -> set[int]:
+    """Return those of the ids that exist."""
+    cursor = await connection.execute(EXISTING_CUSTOMERS, {"customer_ids": list(customer_ids)})
+    return {row[0] for row in await cursor.fetchall()}

@@ -1,0 +1,110 @@
+"""Pending charges: the truth of what is left to do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg.rows import class_row
+
+from services.customer_charge.domain.charges import ChargeOrder, PendingCharge, slot_of
+from shared.database import Connection
+
+INSERT_PENDING = """
+INSERT INTO pending_charges (slot, charge_id, vendor_id, customer_id, amount, accepted_at, blocked)
+SELECT item.slot, item.charge_id, item.vendor_id, item.customer_id, item.amount, %(now)s, false
+FROM unnest(
+    %(slots)s::smallint[], %(charge_ids)s::uuid[], %(vendor_ids)s::bigint[], %(customer_ids)s::bigint[], %(amounts)s::bigint[]
+) AS item (slot, charge_id, vendor_id, customer_id, amount)
+JOIN cell ON true
+"""
+
+
+async def insert_pending(connection: Connection, orders: Sequence[ChargeOrder], slots: int, now: datetime) -> set[int]:
+    """Add the work that accepted charges leave to do, spread over `slots`, and return the slots that got some."""
+    chosen = [slot_of(order.vendor_id, slots) for order in orders]
+    cursor = await connection.execute(
+        INSERT_PENDING,
+        {
+            "slots": chosen,
+            "charge_ids": [order.charge_id for order in orders],
+            "vendor_ids": [order.vendor_id for order in orders],
+            "customer_ids": [order.customer_id for order in orders],
+            "amounts": [order.amount for order in orders],
+            "now": now,
+        },
+    )
+    if cursor.rowcount != len(orders):
+        raise RuntimeError(f"{cursor.rowcount} of {len(orders)} pending charges were written")
+    return set(chosen)
+
+
+READ_PENDING = """
+SELECT charge_id::text AS charge_id, vendor_id, customer_id, amount
+FROM pending_charges
+WHERE slot = %(slot)s AND NOT blocked
+ORDER BY pending_charges.charge_id
+LIMIT %(limit)s
+"""
+
+
+async def read_pending(connection: Connection, slot: int, *, limit: int) -> list[PendingCharge]:
+    """Return the oldest work of a slot. Unlocked: whoever acts on it must look again under a lock."""
+    async with connection.cursor(row_factory=class_row(PendingCharge)) as cursor:
+        await cursor.execute(READ_PENDING, {"slot": slot, "limit": limit})
+        return await cursor.fetchall()
+
+
+DELETE_PENDING = "DELETE FROM pending_charges WHERE slot = %(slot)s AND charge_id = ANY(%(charge_ids)s::uuid[])"
+
+
+async def delete_pending(connection: Connection, slot: int, charge_ids: Sequence[str]) -> None:
+    """Remove the work of charges that this transaction finished."""
+    cursor = await connection.execute(DELETE_PENDING, {"slot": slot, "charge_ids": list(charge_ids)})
+    if cursor.rowcount != len(charge_ids):
+        raise RuntimeError(f"{cursor.rowcount} of {len(charge_ids)} pending charges were removed")
+
+
+BLOCK_PENDING = "UPDATE pending_charges SET blocked = true WHERE slot = %(slot)s AND charge_id = ANY(%(charge_ids)s::uuid[])"
+
+
+async def block_pending(connection: Connection, slot: int, charge_ids: Sequence[str]) -> None:
+    """Set charges aside until a person has looked: they stay pending, and no longer hold up the others."""
+    await connection.execute(BLOCK_PENDING, {"slot": slot, "charge_ids": list(charge_ids)})
+
+
+OVERDUE_SLOTS = """
+SELECT DISTINCT slot
+FROM pending_charges
+WHERE accepted_at < %(before)s AND NOT blocked
+ORDER BY slot
+"""
+
+
+async def overdue_slots(connection: Connection, before: datetime) -> list[int]:
+    """Return the slots with work accepted before the given time."""
+    cursor = await connection.execute(OVERDUE_SLOTS, {"before": before})
+    return [row[0] for row in await cursor.fetchall()]
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much is left to do."""
+
+    pending: int
+    blocked: int
+    oldest_at: datetime | None
+
+
+READ_BACKLOG = """
+SELECT count(*) AS pending, count(*) FILTER (WHERE blocked) AS blocked, min(accepted_at) AS oldest_at
+FROM pending_charges
+"""
+
+
+async def read_backlog(connection: Connection) -> Backlog:
+    """Return the backlog."""
+    async with connection.cursor(row_factory=class_row(Backlog)) as cursor:
+        await cursor.execute(READ_BACKLOG)
+        row = await cursor.fetchone()
+    assert row is not None  # noqa: S101 - an aggregate always returns a row
+    return row

@@ -1,0 +1,103 @@
+"""The vendor-credit service, as this service sees it: where vendors are looked up and debited."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import grpc
+import structlog
+from charging.vendor_credit.v1 import vendor_credit_pb2, vendor_credit_pb2_grpc
+
+from services.customer_charge.domain.charges import PendingCharge, Verdict
+from shared.errors import Unavailable
+
+DEBIT_TIMEOUT_SECONDS = 10.0
+"""A batch of thousands takes well under a second; a worker that waits longer than this looks again instead."""
+
+LOOKUP_TIMEOUT_SECONDS = 2.0
+
+FAILURE_REASONS = {
+    vendor_credit_pb2.REFUSAL_REASON_INSUFFICIENT_CREDIT: 1,
+    vendor_credit_pb2.REFUSAL_REASON_VENDOR_SUSPENDED: 2,
+    vendor_credit_pb2.REFUSAL_REASON_VENDOR_NOT_FOUND: 3,
+}
+"""The vendor ledger's refusal reasons as charging.customer_charge.v1.FailureReason."""
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+
+class VendorCreditClient:
+    """Calls the vendor-credit service with this process's own token."""
+
+    def __init__(self, channel: grpc.aio.Channel, peer_token: Callable[[], str]) -> None:
+        self._debits = vendor_credit_pb2_grpc.DebitServiceStub(channel)
+        self._vendors = vendor_credit_pb2_grpc.VendorServiceStub(channel)
+        self._audit = vendor_credit_pb2_grpc.VendorAuditServiceStub(channel)
+        self._peer_token = peer_token
+
+    async def debit(self, pending: Sequence[PendingCharge]) -> list[Verdict]:
+        """Return one sticky verdict per charge, in order. Raises Unavailable; asking again is always safe."""
+        request = vendor_credit_pb2.DebitVendorsRequest(
+            debits=[
+                vendor_credit_pb2.Debit(charge_id=charge.charge_id, vendor_id=charge.vendor_id, amount=charge.amount) for charge in pending
+            ]
+        )
+        response = await self._ask(self._debits.DebitVendors(request, timeout=DEBIT_TIMEOUT_SECONDS, metadata=self._metadata()))
+        if len(response.decisions) != len(pending):
+            raise _unreachable("the answer does not match the question")
+        return [_verdict(charge, decision) for charge, decision in zip(pending, response.decisions, strict=True)]
+
+    async def existing(self, vendor_ids: set[int]) -> set[int]:
+        """Return those of the vendors that exist. Raises Unavailable."""
+        request = vendor_credit_pb2.LookupVendorsRequest(vendor_ids=sorted(vendor_ids))
+        response = await self._ask(self._vendors.LookupVendors(request, timeout=LOOKUP_TIMEOUT_SECONDS, metadata=self._metadata()))
+        return set(response.vendor_ids)
+
+    async def verify_ledgers(self, timeout_seconds: float) -> vendor_credit_pb2.VerifyVendorLedgersResponse:
+        """Have every vendor's ledger checked. Raises Unavailable."""
+        request = vendor_credit_pb2.VerifyVendorLedgersRequest()
+        return await self._ask(self._audit.VerifyVendorLedgers(request, timeout=timeout_seconds, metadata=self._metadata()))
+
+    async def list_debits(self, after: str, limit: int) -> list[vendor_credit_pb2.Debit]:
+        """Return debited charges in order of charge id, above `after`. Raises Unavailable."""
+        request = vendor_credit_pb2.ListDebitsRequest(after_charge_id=after, page_size=limit)
+        response = await self._ask(self._audit.ListDebits(request, timeout=DEBIT_TIMEOUT_SECONDS, metadata=self._metadata()))
+        return list(response.debits)
+
+    async def decisions(self, charge_ids: Sequence[str]) -> list[vendor_credit_pb2.DebitDecision]:
+        """Return the decisions that exist for the charges. Raises Unavailable."""
+        request = vendor_credit_pb2.GetDecisionsRequest(charge_ids=charge_ids)
+        response = await self._ask(self._audit.GetDecisions(request, timeout=DEBIT_TIMEOUT_SECONDS, metadata=self._metadata()))
+        return list(response.decisions)
+
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        return (("authorization", f"Token {self._peer_token()}"),)
+
+    @staticmethod
+    async def _ask(call: Awaitable[T]) -> T:
+        try:
+            return await call
+        except grpc.aio.AioRpcError as error:
+            raise _unreachable(f"{error.code().name}: {error.details()}") from error
+
+
+def _verdict(charge: PendingCharge, decision: vendor_credit_pb2.DebitDecision) -> Verdict:
+    if decision.charge_id != charge.charge_id:
+        raise _unreachable("the answer does not match the question")
+    if decision.outcome == vendor_credit_pb2.DEBIT_OUTCOME_DEBITED:
+        return Verdict(charge, debited=True)
+    if decision.outcome == vendor_credit_pb2.DEBIT_OUTCOME_REFUSED and decision.reason in FAILURE_REASONS:
+        return Verdict(
+            charge, debited=False, reason=FAILURE_REASONS[decision.reason], available=decision.available, shortfall=decision.shortfall
+        )
+    return Verdict(charge, debited=False)
+
+
+def _unreachable(detail: str) -> Unavailable:
+    log.warning("vendor_credit.unreachable", detail=detail)
+    return Unavailable(
+        "the vendor-credit service is out of reach",
+        reason="VENDOR_CREDIT_UNAVAILABLE",
+        metadata={"service": "vendor_credit"},
+        retry_after_seconds=1.0,
+    )

@@ -1,0 +1,24 @@
+"""What the handlers of identity work with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from psycopg_pool import AsyncConnectionPool
+
+from services.gateway.key_safe import KeySafe
+from services.gateway.passwords import Passwords
+from shared.auth.trust_state import TrustCopy
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The composed parts; `clock` gives the time in UTC."""
+
+    pool: AsyncConnectionPool
+    passwords: Passwords
+    key_safe: KeySafe
+    trust: TrustCopy
+    clock: Callable[[], datetime]
+    login_token_life: timedelta
+    api_token_life: timedelta

@@ -1,0 +1,75 @@
+"""charging.identity.v1.UserService."""
+
+from typing import Any
+from uuid import uuid4
+
+import grpc.aio
+from charging.identity.v1 import identity_pb2, identity_pb2_grpc
+
+from services.gateway.domain.tokens import api_token
+from services.gateway.domain.users import check_new_password, checked_new_user, checked_rate_limit
+from services.gateway.handlers.messages import rate_limit_of, time_of, timestamp, user_message
+from services.gateway.handlers.parts import Parts
+from services.gateway.operations.create_user import create_user
+from services.gateway.operations.create_user_token import create_user_token
+from services.gateway.operations.disable_user import disable_user
+from services.gateway.operations.list_users import list_users
+from shared.call import current_call
+from shared.paging import decode_page_token, encode_page_token, page_size_of
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class UserService(identity_pb2_grpc.UserServiceServicer):
+    """Users and the tokens of their systems."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def CreateUser(self, request: identity_pb2.CreateUserRequest, context: Context) -> identity_pb2.CreateUserResponse:
+        """Create a user."""
+        new_user = checked_new_user(request.username, request.role, request.vendor_ids, rate_limit_of(request))
+        check_new_password(request.password)
+        user = await create_user(
+            self._parts.pool,
+            self._parts.passwords,
+            new_user=new_user,
+            password=request.password,
+            now=self._parts.clock(),
+            actor=current_call().caller.subject,
+        )
+        return identity_pb2.CreateUserResponse(data=user_message(user))
+
+    async def ListUsers(self, request: identity_pb2.ListUsersRequest, context: Context) -> identity_pb2.ListUsersResponse:
+        """List users in id order."""
+        key = decode_page_token(request.page_token, int)
+        after_id = int(key[0]) if key else 0
+        found, more = await list_users(self._parts.pool, after_id=after_id, page_size=page_size_of(request.page_size))
+        next_page_token = encode_page_token(found[-1].id) if more else ""
+        return identity_pb2.ListUsersResponse(users=map(user_message, found), next_page_token=next_page_token)
+
+    async def DisableUser(self, request: identity_pb2.DisableUserRequest, context: Context) -> identity_pb2.DisableUserResponse:
+        """Disable a user and every token they hold."""
+        actor = current_call().caller.subject
+        user = await disable_user(self._parts.pool, user_id=request.id, now=self._parts.clock(), actor=actor)
+        # This process refuses the user's tokens from the next call on; the others follow within seconds.
+        await self._parts.trust.refresh()
+        return identity_pb2.DisableUserResponse(data=user_message(user))
+
+    async def CreateUserToken(
+        self, request: identity_pb2.CreateUserTokenRequest, context: Context
+    ) -> identity_pb2.CreateUserTokenResponse:
+        """Make a long-lived token for a user's system."""
+        token = api_token(
+            uuid4(),
+            self._parts.clock(),
+            self._parts.api_token_life,
+            expires_at=time_of(request.expires_at, "expires_at") if request.HasField("expires_at") else None,
+            label=request.label,
+            rate_limit=checked_rate_limit(rate_limit_of(request)),
+        )
+        actor = current_call().caller.subject
+        issued = await create_user_token(self._parts.pool, self._parts.key_safe, user_id=request.id, token=token, actor=actor)
+        return identity_pb2.CreateUserTokenResponse(
+            token=issued.token, expires_at=timestamp(token.expires_at), jti=str(token.jti), label=token.label
+        )

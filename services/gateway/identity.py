@@ -1,0 +1,85 @@
+"""Compose identity: its RPCs, and this process's own copy of the trust state."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from charging.identity.v1.identity_pb2_grpc import (
+    add_TokenServiceServicer_to_server,
+    add_TrustServiceServicer_to_server,
+    add_UserServiceServicer_to_server,
+)
+from psycopg_pool import AsyncConnectionPool
+
+from services.gateway.handlers.parts import Parts
+from services.gateway.handlers.token_service import TokenService
+from services.gateway.handlers.trust_service import TrustService
+from services.gateway.handlers.user_service import UserService
+from services.gateway.key_safe import KeySafe
+from services.gateway.operations.read_trust_state import read_trust_state
+from services.gateway.operations.rotate_signing_key import ensure_signing_key
+from services.gateway.passwords import Passwords
+from services.gateway.settings import GatewaySettings
+from shared.auth.trust_state import TrustCopy, TrustState
+
+GATEWAY_ACTOR = "peer:gateway"
+"""Who made the first signing key, in the operator log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Identity, composed: `servicers` are pairs of the function that adds a servicer to a server and the servicer."""
+
+    servicers: list[tuple[Callable[[Any, Any], None], object]]
+    parts: Parts
+
+    @property
+    def trust(self) -> TrustCopy:
+        """Return this process's copy of the trust state, which is read from its own tables."""
+        return self.parts.trust
+
+    async def start(self) -> None:
+        """Make the first signing key if there is none, read the trust state, and keep it fresh from now on.
+
+        Raises ValueError when the signing key was encrypted with another secret than the one in the settings.
+        """
+        await ensure_signing_key(self.parts.pool, self.parts.key_safe, now=self.parts.clock(), actor=GATEWAY_ACTOR)
+        await self.trust.refresh()
+        self.trust.start()
+
+    async def close(self) -> None:
+        """Stop what `start` began and let the threads go. The pool is the caller's."""
+        await self.trust.close()
+        self.parts.passwords.close()
+
+
+def build_identity(
+    settings: GatewaySettings,
+    pool: AsyncConnectionPool,
+    *,
+    passwords: Passwords | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Identity:
+    """Return identity on a pool of autocommit connections whose search_path leads to the gateway's schema."""
+
+    async def fetch() -> TrustState:
+        return await read_trust_state(pool, now=clock())
+
+    parts = Parts(
+        pool=pool,
+        passwords=passwords or Passwords(),
+        key_safe=KeySafe(settings.key_encryption_secret.get_secret_value()),
+        trust=TrustCopy(fetch),
+        clock=clock,
+        login_token_life=timedelta(hours=settings.login_token_hours),
+        api_token_life=timedelta(days=settings.api_token_days),
+    )
+    return Identity(
+        servicers=[
+            (add_TokenServiceServicer_to_server, TokenService(parts)),
+            (add_UserServiceServicer_to_server, UserService(parts)),
+            (add_TrustServiceServicer_to_server, TrustService(parts)),
+        ],
+        parts=parts,
+    )

@@ -1,0 +1,24 @@
+"""Make a long-lived token for a user's system."""
+
+from psycopg_pool import AsyncConnectionPool
+
+from services.gateway.domain.tokens import IssuedToken, NewToken
+from services.gateway.key_safe import KeySafe
+from services.gateway.operations.issue_token import issue_token
+from services.gateway.storage import operator_log, users
+from shared.errors import FailedPrecondition, NotFound
+
+
+async def create_user_token(pool: AsyncConnectionPool, key_safe: KeySafe, *, user_id: int, token: NewToken, actor: str) -> IssuedToken:
+    """Return a token for the user's system. Raises NotFound, FailedPrecondition (USER_DISABLED)."""
+    async with pool.connection() as connection, connection.transaction():
+        user = await users.find_user(connection, user_id)
+        if user is None:
+            raise NotFound.of("user", user_id)
+        if user.disabled:
+            raise FailedPrecondition(f"user {user_id} is disabled", reason="USER_DISABLED", metadata={"id": str(user_id)})
+        # A user who is disabled at this very moment gets a token of the version that is withdrawn with them.
+        issued = await issue_token(connection, key_safe, token, user)
+        subject = f"{user.subject} token:{token.jti}"
+        await operator_log.log_action(connection, done_at=token.issued_at, actor=actor, action="create_user_token", subject=subject)
+        return issued

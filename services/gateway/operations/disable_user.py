@@ -1,0 +1,22 @@
+"""Disable a user and every token they hold."""
+
+from datetime import datetime
+
+from psycopg_pool import AsyncConnectionPool
+
+from services.gateway.domain.users import User
+from services.gateway.storage import operator_log, users
+from shared.errors import NotFound
+
+
+async def disable_user(pool: AsyncConnectionPool, *, user_id: int, now: datetime, actor: str) -> User:
+    """Return the user as disabled; disabling again changes nothing. Raises NotFound."""
+    async with pool.connection() as connection, connection.transaction():
+        user = await users.disable_user(connection, user_id, disabled_at=now)
+        if user is not None:
+            await operator_log.log_action(connection, done_at=now, actor=actor, action="disable_user", subject=user.subject)
+            return user
+        known = await users.find_user(connection, user_id)
+        if known is None:
+            raise NotFound.of("user", user_id)
+        return known

@@ -1,0 +1,47 @@
+"""Sign with a new key from now on."""
+
+from datetime import datetime
+
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from services.gateway.key_safe import KeySafe
+from services.gateway.storage import operator_log, signing_keys
+from shared.errors import Conflict
+
+ATTEMPTS_MAX = 5
+"""Each lost attempt means that somebody else has just rotated; five in a row is no accident."""
+
+
+async def rotate_signing_key(pool: AsyncConnectionPool, key_safe: KeySafe, *, now: datetime, actor: str) -> str:
+    """Return the key id of the new key. Tokens by older keys stay valid until they expire. Raises Conflict (KEY_ROTATION_BUSY)."""
+    for _ in range(ATTEMPTS_MAX):
+        async with pool.connection() as connection, connection.transaction():
+            newest = await signing_keys.find_newest_key(connection)
+            kid = await _add_key(connection, key_safe, newest.number + 1 if newest else 1, now, actor)
+        if kid is not None:
+            return kid
+    raise Conflict("too many rotations at once", reason="KEY_ROTATION_BUSY", retry_after_seconds=1.0)
+
+
+async def ensure_signing_key(pool: AsyncConnectionPool, key_safe: KeySafe, *, now: datetime, actor: str) -> None:
+    """Make the first signing key, whichever of several starting gateways comes first, and check that the newest can be opened.
+
+    Raises ValueError when it was encrypted with another secret.
+    """
+    async with pool.connection() as connection, connection.transaction():
+        if await signing_keys.find_newest_key(connection) is None:
+            await _add_key(connection, key_safe, 1, now, actor)
+        newest = await signing_keys.find_newest_key(connection)
+    if newest is None:
+        raise RuntimeError("the first signing key was stored and is gone")
+    key_safe.open(newest)
+
+
+async def _add_key(connection: AsyncConnection, key_safe: KeySafe, number: int, now: datetime, actor: str) -> str | None:
+    """Store a new key of this number and return its id; None when somebody else has just stored that number."""
+    key = key_safe.make(number, now)
+    if not await signing_keys.insert_key(connection, key):
+        return None
+    await operator_log.log_action(connection, done_at=now, actor=actor, action="rotate_signing_key", subject=f"key:{key.kid}")
+    return key.kid

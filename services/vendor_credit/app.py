@@ -1,0 +1,73 @@
+"""Compose the vendor-credit server."""
+
+from charging.vendor_credit.v1 import vendor_credit_pb2_grpc as rpc
+
+from services.vendor_credit.handlers.audit import VendorAuditServicer
+from services.vendor_credit.handlers.credit_requests import CreditRequestServicer
+from services.vendor_credit.handlers.debits import DebitServicer
+from services.vendor_credit.handlers.vendors import VendorServicer
+from services.vendor_credit.settings import VendorCreditSettings
+from services.vendor_credit.wakeups import build_waker
+from shared.auth.remote_trust import remote_fetch
+from shared.auth.trust_state import TrustCopy
+from shared.database import Database
+from shared.database_checks import check_durability
+from shared.grpc_server import GrpcServer
+from shared.guards import Guards, peer_tokens
+from shared.telemetry import MetricsEndpoint, new_registry
+from shared.transport.channels import open_channel
+
+SERVICE = "vendor_credit"
+
+
+class VendorCreditApp:
+    """The vendor-credit server of one process. Build it inside the event loop."""
+
+    def __init__(self, settings: VendorCreditSettings) -> None:
+        self._settings = settings
+        registry = new_registry()
+        self.database = Database(
+            settings.database_url, settings.database_schema, pool_size=settings.database_pool_size, application_name=SERVICE
+        )
+        self._waker = build_waker(settings)
+        self._identity = open_channel(settings.identity_address)
+        self._trust = TrustCopy(remote_fetch(self._identity, peer_tokens(settings, SERVICE)))
+        self._guards = Guards(settings, SERVICE, self._trust, registry)
+        self.table = self._guards.table(
+            [
+                (rpc.add_VendorServiceServicer_to_server, VendorServicer(self.database)),
+                (
+                    rpc.add_CreditRequestServiceServicer_to_server,
+                    CreditRequestServicer(self.database, four_eyes=settings.four_eyes, wake=self._waker.wake),
+                ),
+                (rpc.add_DebitServiceServicer_to_server, DebitServicer(self.database)),
+                (rpc.add_VendorAuditServiceServicer_to_server, VendorAuditServicer(self.database)),
+            ]
+        )
+        self.server = GrpcServer(
+            self.table, host=settings.host, port=settings.grpc_port, with_reflection=settings.reflection, ready=self.ready
+        )
+        self._metrics = MetricsEndpoint(settings, registry)
+
+    async def start(self) -> None:
+        """Connect, check the database's durability, and serve. Raises DatabaseNotDurable."""
+        await self.database.open()
+        async with self.database.reading() as connection:
+            await check_durability(connection, self._settings.profile)
+        self._trust.start()
+        await self.server.start()
+        self._metrics.start()
+
+    async def stop(self) -> None:
+        """Drain the calls in flight and close everything they used."""
+        await self.server.stop(self._settings.drain_seconds)
+        await self._guards.close()
+        await self._trust.close()
+        await self._identity.close()
+        await self.database.close()
+        self._waker.close()
+        self._metrics.stop()
+
+    async def ready(self) -> bool:
+        """Tell whether calls can be served: the database answers and tokens can be verified."""
+        return self._trust.state is not None and await self.database.ready()

@@ -1,0 +1,1 @@
+"""The rules of vendor credit, free of any I/O."""

@@ -1,0 +1,80 @@
+"""Decide debits: who can pay, in what order, and what is said to who cannot."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+
+from services.vendor_credit.domain.ledger import Account, Entry, EntryKind
+
+
+class Outcome(IntEnum):
+    """The numbers of charging.vendor_credit.v1.DebitOutcome."""
+
+    DEBITED = 1
+    REFUSED = 2
+    MISMATCH = 3
+
+
+class Refusal(IntEnum):
+    """The numbers of charging.vendor_credit.v1.RefusalReason."""
+
+    NONE = 0
+    INSUFFICIENT_CREDIT = 1
+    VENDOR_SUSPENDED = 2
+    VENDOR_NOT_FOUND = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Debit:
+    """A charge to take from a vendor; `amount` in minor units."""
+
+    charge_id: str
+    vendor_id: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided about one charge. `available` and `shortfall` are in minor units and 0 unless refused."""
+
+    charge_id: str
+    vendor_id: int
+    amount: int
+    outcome: int
+    reason: int = Refusal.NONE
+    available: int = 0
+    shortfall: int = 0
+
+    def answers(self, debit: Debit) -> bool:
+        """Tell whether this decision was made for exactly this debit."""
+        return (self.vendor_id, self.amount) == (debit.vendor_id, debit.amount)
+
+
+def decide(accounts: Mapping[int, Account], debits: Sequence[Debit], now: datetime) -> tuple[list[Decision], list[Entry]]:
+    """Decide debits that were never decided before, in order, and return the decisions and the entries they make.
+
+    A refused debit does not stop a smaller one behind it. `accounts` are locked heads and are moved by what is posted.
+    """
+    decisions: list[Decision] = []
+    entries: list[Entry] = []
+    for debit in debits:
+        account = accounts.get(debit.vendor_id)
+        decision = _decide_one(account, debit)
+        decisions.append(decision)
+        if account is not None and decision.outcome == Outcome.DEBITED:
+            entries.append(account.post(EntryKind.CHARGE, -debit.amount, debit.charge_id, now))
+    return decisions, entries
+
+
+def _decide_one(account: Account | None, debit: Debit) -> Decision:
+    if account is None:
+        return Decision(debit.charge_id, debit.vendor_id, debit.amount, Outcome.REFUSED, Refusal.VENDOR_NOT_FOUND)
+    if account.suspended:
+        return Decision(debit.charge_id, debit.vendor_id, debit.amount, Outcome.REFUSED, Refusal.VENDOR_SUSPENDED, account.available)
+    if account.available < debit.amount:
+        shortfall = debit.amount - account.available
+        return Decision(
+            debit.charge_id, debit.vendor_id, debit.amount, Outcome.REFUSED, Refusal.INSUFFICIENT_CREDIT, account.available, shortfall
+        )
+    return Decision(debit.charge_id, debit.vendor_id, debit.amount, Outcome.DEBITED)

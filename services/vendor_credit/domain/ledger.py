@@ -1,0 +1,122 @@
+"""The vendor ledger: entries with gap-free numbers, running balances and a hash chain."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import IntEnum
+from hashlib import sha256
+
+GENESIS_HASH = bytes(32)
+"""What the first entry of every vendor is chained to."""
+
+MAX_BALANCE = 2**53 - 1
+"""Largest balance: JSON numbers are exact up to here."""
+
+
+class EntryKind(IntEnum):
+    """Why a balance changed; the numbers of charging.vendor_credit.v1.VendorEntryKind."""
+
+    CREDIT = 1
+    CHARGE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a vendor's ledger. `amount` is signed; amounts and balances are in minor units."""
+
+    vendor_id: int
+    seq: int
+    amount: int
+    balance_after: int
+    kind: int
+    reference: str
+    created_at: datetime
+    hash: bytes
+
+
+@dataclass(slots=True)
+class Account:
+    """The head of a vendor's ledger, locked by whoever computes with it."""
+
+    vendor_id: int
+    balance: int
+    credit_limit: int
+    suspended: bool
+    last_seq: int
+    last_hash: bytes
+    last_entry_at: datetime
+
+    @property
+    def available(self) -> int:
+        """Return what can still be charged, in minor units."""
+        return self.balance + self.credit_limit
+
+    def post(self, kind: EntryKind, amount: int, reference: str, now: datetime) -> Entry:
+        """Append an entry and move the head. `now` is UTC; an entry is never dated before the one in front of it."""
+        created_at = max(now, self.last_entry_at)
+        seq, balance = self.last_seq + 1, self.balance + amount
+        digest = entry_hash(self.last_hash, self.vendor_id, seq, amount, balance, kind, reference, created_at)
+        self.last_seq, self.balance, self.last_hash, self.last_entry_at = seq, balance, digest, created_at
+        return Entry(self.vendor_id, seq, amount, balance, kind, reference, created_at, digest)
+
+
+def entry_hash(
+    previous: bytes, vendor_id: int, seq: int, amount: int, balance_after: int, kind: int, reference: str, created_at: datetime
+) -> bytes:
+    """Return SHA-256 over the previous hash and the canonical form of an entry.
+
+    Canonical: the fields in this order, in decimal, time in microseconds since 1970 UTC, joined by `|`.
+    """
+    canonical = f"{vendor_id}|{seq}|{amount}|{balance_after}|{int(kind)}|{reference}|{microseconds(created_at)}"
+    return sha256(previous + canonical.encode()).digest()
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def microseconds(moment: datetime) -> int:
+    """Return the exact number of microseconds since 1970."""
+    delta = moment - EPOCH
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+class ChainCheck:
+    """Check one vendor's ledger, entry by entry, oldest first; `finding` is the first broken rule, one sentence."""
+
+    def __init__(self, vendor_id: int) -> None:
+        self.finding: str | None = None
+        self._vendor_id = vendor_id
+        self._seq, self._balance, self._digest = 0, 0, GENESIS_HASH
+        self._moment = datetime.min.replace(tzinfo=UTC)
+
+    def add(self, entry: Entry) -> None:
+        """Check the next entry. Nothing is checked past the first finding."""
+        if self.finding is not None:
+            return
+        self._seq, self._balance = self._seq + 1, self._balance + entry.amount
+        self._digest = entry_hash(
+            self._digest, entry.vendor_id, entry.seq, entry.amount, entry.balance_after, entry.kind, entry.reference, entry.created_at
+        )
+        broken = None
+        if entry.seq != self._seq:
+            broken = f"seq {self._seq} was expected"
+        elif entry.balance_after != self._balance:
+            broken = f"balance_after is {entry.balance_after}, the sum of amounts is {self._balance}"
+        elif entry.created_at < self._moment:
+            broken = "dated before the entry in front of it"
+        elif entry.hash != self._digest:
+            broken = "the hash chain breaks here"
+        if broken is not None:
+            self.finding = f"vendor {self._vendor_id} entry {entry.seq}: {broken}"
+        self._moment = entry.created_at
+
+    def finish(self, head: Account) -> None:
+        """Compare the ledger's end with the head that is stored on the vendor."""
+        if self.finding is not None:
+            return
+        if (head.last_seq, head.balance, head.last_hash) != (self._seq, self._balance, self._digest):
+            self.finding = (
+                f"vendor {self._vendor_id}: the balance is {head.balance} after {head.last_seq} entries, "
+                f"the ledger says {self._balance} after {self._seq}"
+            )
+        elif head.balance < -head.credit_limit:
+            self.finding = f"vendor {self._vendor_id}: the balance {head.balance} is below the limit of -{head.credit_limit}"

@@ -1,0 +1,1 @@
+"""Proto in, proto out: the RPCs of the vendor-credit service."""

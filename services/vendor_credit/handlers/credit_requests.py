@@ -1,0 +1,97 @@
+"""CreditRequestService."""
+
+from collections.abc import Callable
+
+from charging.vendor_credit.v1 import vendor_credit_pb2 as pb
+from charging.vendor_credit.v1 import vendor_credit_pb2_grpc
+
+from services.vendor_credit.domain.credit_requests import CreditRequest
+from services.vendor_credit.operations import read_credit_requests
+from services.vendor_credit.operations.decide_credit_request import approve_credit_request, reject_credit_request
+from services.vendor_credit.operations.submit_credit_request import submit_credit_request
+from shared.call import current_call
+from shared.database import Database
+from shared.interceptors.types import Context
+from shared.paging import decode_page_token, encode_page_token, page_size_of
+from shared.principal import Role
+from shared.times import to_timestamp
+
+MAX_INT64 = 2**63 - 1
+
+
+class CreditRequestServicer(vendor_credit_pb2_grpc.CreditRequestServiceServicer):
+    """Serves credit requests."""
+
+    def __init__(self, database: Database, *, four_eyes: bool, wake: Callable[[int], None]) -> None:
+        """`wake` takes the id of a vendor whose credit was approved; it must neither wait nor raise."""
+        self._database = database
+        self._four_eyes = four_eyes
+        self._wake = wake
+
+    async def SubmitCreditRequest(self, request: pb.SubmitCreditRequestRequest, context: Context) -> pb.SubmitCreditRequestResponse:
+        """Record a request once per key."""
+        call = current_call()
+        made, replayed = await submit_credit_request(
+            self._database,
+            vendor_id=request.vendor_id,
+            amount=request.amount,
+            principal=call.caller.subject,
+            key=call.idempotency_key,
+        )
+        if replayed:
+            call.mark_replayed()
+        return pb.SubmitCreditRequestResponse(data=request_message(made))
+
+    async def ApproveCreditRequest(self, request: pb.ApproveCreditRequestRequest, context: Context) -> pb.ApproveCreditRequestResponse:
+        """Approve a request and wake the worker that posts it."""
+        approver = current_call().caller.subject
+        approved = await approve_credit_request(self._database, request.id, approver, four_eyes=self._four_eyes)
+        self._wake(approved.vendor_id)
+        return pb.ApproveCreditRequestResponse(status=pb.ACKNOWLEDGEMENT_ACCEPTED)
+
+    async def RejectCreditRequest(self, request: pb.RejectCreditRequestRequest, context: Context) -> pb.RejectCreditRequestResponse:
+        """Reject a request."""
+        rejected = await reject_credit_request(self._database, request.id, current_call().caller.subject, request.reason)
+        return pb.RejectCreditRequestResponse(data=request_message(rejected))
+
+    async def GetCreditRequest(self, request: pb.GetCreditRequestRequest, context: Context) -> pb.GetCreditRequestResponse:
+        """Return one request."""
+        caller = current_call().caller
+        found = await read_credit_requests.get_credit_request(self._database, request.id, caller.visible_vendors)
+        return pb.GetCreditRequestResponse(data=request_message(found, people=caller.role is Role.OPERATOR))
+
+    async def ListCreditRequests(self, request: pb.ListCreditRequestsRequest, context: Context) -> pb.ListCreditRequestsResponse:
+        """List requests, newest first."""
+        caller = current_call().caller
+        limit = page_size_of(request.page_size)
+        (before_id,) = decode_page_token(request.page_token, int) or (MAX_INT64,)
+        found = await read_credit_requests.list_credit_requests(
+            self._database,
+            before_id=int(before_id),
+            vendor_ids=[request.vendor_id] if request.vendor_id else caller.visible_vendors,
+            state=request.state,
+            limit=limit + 1,
+        )
+        token = encode_page_token(found[limit - 1].id) if len(found) > limit else ""
+        people = caller.role is Role.OPERATOR
+        return pb.ListCreditRequestsResponse(
+            credit_requests=[request_message(each, people=people) for each in found[:limit]], next_page_token=token
+        )
+
+
+def request_message(request: CreditRequest, *, people: bool = False) -> pb.CreditRequest:
+    """Return the wire form of a request; `people` adds who submitted and who decided it."""
+    message = pb.CreditRequest(
+        id=request.id,
+        vendor_id=request.vendor_id,
+        amount=request.amount,
+        state=pb.CreditRequestState.ValueType(request.state),
+        created_at=to_timestamp(request.created_at),
+        updated_at=to_timestamp(request.updated_at),
+        reason=request.reason,
+    )
+    if people:
+        message.submitted_by = request.submitted_by
+        if request.decided_by is not None:
+            message.decided_by = request.decided_by
+    return message

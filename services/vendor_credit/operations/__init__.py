@@ -1,0 +1,1 @@
+"""What the vendor-credit service does, one business verb a file, one transaction each."""

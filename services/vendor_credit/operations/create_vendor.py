@@ -1,0 +1,33 @@
+"""Create a vendor."""
+
+from services.vendor_credit.storage import vendors, write_keys
+from services.vendor_credit.storage.vendors import Vendor
+from shared.clock import utc_now
+from shared.database import Connection, Database
+
+
+async def create_vendor(database: Database, *, name: str, credit_limit: int, principal: str, key: str) -> tuple[Vendor, bool]:
+    """Create a vendor once per (principal, key); return it and whether the key had made it before.
+
+    `credit_limit` is in minor units. Raises IdempotencyKeyReused for a key used with other values.
+    """
+
+    async def work(connection: Connection) -> tuple[Vendor, bool]:
+        now = utc_now()
+        vendor_id = await vendors.next_vendor_id(connection)
+        made_before = await write_keys.claim_key(
+            connection,
+            principal=principal,
+            method="CreateVendor",
+            key=key,
+            payload={"name": name, "credit_limit": credit_limit},
+            resource_id=vendor_id,
+            now=now,
+        )
+        if made_before is None:
+            await vendors.insert_vendor(connection, vendor_id, name, credit_limit, now)
+        vendor = await vendors.get_vendor(connection, vendor_id if made_before is None else made_before)
+        assert vendor is not None  # noqa: S101 - written in this transaction, or committed with its key
+        return vendor, made_before is not None
+
+    return await database.transact(work)

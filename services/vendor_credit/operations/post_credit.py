@@ -1,0 +1,44 @@
+"""Post approved credit to the ledger, exactly once."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from services.vendor_credit.domain.ledger import Account, Entry, EntryKind
+from services.vendor_credit.storage import accounts, credit_requests
+from shared.clock import utc_now
+from shared.database import Connection, Database
+
+SWEEP_VENDORS = 1_000
+"""Most vendors posted in one sweep's transaction."""
+
+
+async def post_credit(database: Database, vendor_ids: Iterable[int]) -> int:
+    """Post what is approved and not posted for the vendors; return how many requests were posted.
+
+    Safe to run at any time, by any number of workers: only requests found approved under the vendor's lock are posted.
+    """
+    wanted = list(vendor_ids)
+
+    async def work(connection: Connection) -> int:
+        locked = await accounts.lock_accounts(connection, wanted)
+        entries = await post_approved(connection, locked, utc_now())
+        await accounts.write_postings(connection, locked, entries)
+        return len(entries)
+
+    return await database.transact(work)
+
+
+async def post_approved(connection: Connection, locked: dict[int, Account], now: datetime) -> list[Entry]:
+    """Confirm the approved requests of locked vendors and return the entries to write; moves the heads in `locked`."""
+    approved = await credit_requests.approved_requests(connection, list(locked))
+    if not approved:
+        return []
+    await credit_requests.confirm_requests(connection, [request.id for request in approved], now)
+    return [locked[request.vendor_id].post(EntryKind.CREDIT, request.amount, str(request.id), now) for request in approved]
+
+
+async def sweep_unposted(database: Database) -> int:
+    """Post whatever was approved and that no worker was woken for; return how many requests were posted."""
+    async with database.reading() as connection:
+        vendor_ids = await credit_requests.unposted_vendors(connection, limit=SWEEP_VENDORS)
+    return await post_credit(database, vendor_ids) if vendor_ids else 0

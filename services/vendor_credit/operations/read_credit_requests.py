@@ -1,0 +1,25 @@
+"""Read credit requests."""
+
+from collections.abc import Sequence
+
+from services.vendor_credit.domain.credit_requests import CreditRequest
+from services.vendor_credit.storage import credit_requests
+from shared.database import Database
+from shared.errors import NotFound
+
+
+async def get_credit_request(database: Database, request_id: int, visible_vendors: Sequence[int] | None) -> CreditRequest:
+    """Return one request of the visible vendors (None: all). Raises NotFound, also for one that is not visible."""
+    async with database.reading() as connection:
+        request = await credit_requests.get_request(connection, request_id, visible_vendors)
+    if request is None:
+        raise NotFound.of("credit request", request_id)
+    return request
+
+
+async def list_credit_requests(
+    database: Database, *, before_id: int, vendor_ids: Sequence[int] | None, state: int, limit: int
+) -> list[CreditRequest]:
+    """Return up to `limit` requests, newest first, below `before_id`; of the given vendors (None: all), in the given state (0: any)."""
+    async with database.reading() as connection:
+        return await credit_requests.list_requests(connection, before_id=before_id, vendor_ids=vendor_ids, state=state, limit=limit)

@@ -1,0 +1,36 @@
+"""Record that a vendor wants credit."""
+
+from services.vendor_credit.domain.credit_requests import CreditRequest
+from services.vendor_credit.storage import credit_requests, vendors, write_keys
+from shared.clock import utc_now
+from shared.database import Connection, Database
+from shared.errors import NotFound
+
+
+async def submit_credit_request(database: Database, *, vendor_id: int, amount: int, principal: str, key: str) -> tuple[CreditRequest, bool]:
+    """Record a pending request once per (principal, key); return it and whether the key had made it before.
+
+    `amount` is in minor units. Raises NotFound for a missing vendor, IdempotencyKeyReused for a key used with other values.
+    """
+
+    async def work(connection: Connection) -> tuple[CreditRequest, bool]:
+        if not await vendors.existing_vendors(connection, [vendor_id]):
+            raise NotFound.of("vendor", vendor_id, "vendor_id")
+        now = utc_now()
+        request_id = await credit_requests.next_request_id(connection)
+        made_before = await write_keys.claim_key(
+            connection,
+            principal=principal,
+            method="SubmitCreditRequest",
+            key=key,
+            payload={"vendor_id": vendor_id, "amount": amount},
+            resource_id=request_id,
+            now=now,
+        )
+        if made_before is None:
+            await credit_requests.insert_request(connection, request_id, vendor_id, amount, principal, now)
+        request = await credit_requests.get_request(connection, request_id if made_before is None else made_before)
+        assert request is not None  # noqa: S101 - written in this transaction, or committed with its key
+        return request, made_before is not None
+
+    return await database.transact(work)

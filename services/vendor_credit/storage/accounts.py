@@ -1,0 +1,143 @@
+"""Vendors as accounts: the locked heads of their ledgers, and the entries."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import datetime
+
+from psycopg.rows import class_row
+
+from services.vendor_credit.domain.ledger import Account, Entry
+from shared.database import Connection
+
+LOCK_ACCOUNTS = """
+SELECT id AS vendor_id, balance, credit_limit, suspended, last_seq, last_hash, last_entry_at
+FROM vendors
+WHERE id = ANY(%(vendor_ids)s::bigint[])
+ORDER BY id
+FOR UPDATE
+"""
+
+
+async def lock_accounts(connection: Connection, vendor_ids: Iterable[int]) -> dict[int, Account]:
+    """Lock the vendors, in id order so that two batches never wait for each other in a circle, and return their heads.
+
+    A single-table FOR UPDATE returns each row as it is once its lock is held, so what comes back is current.
+    """
+    async with connection.cursor(row_factory=class_row(Account)) as cursor:
+        await cursor.execute(LOCK_ACCOUNTS, {"vendor_ids": sorted(set(vendor_ids))})
+        return {account.vendor_id: account for account in await cursor.fetchall()}
+
+
+INSERT_ENTRIES = """
+INSERT INTO vendor_entries (vendor_id, seq, amount, balance_after, kind, reference, created_at, hash)
+SELECT item.vendor_id, item.seq, item.amount, item.balance_after, item.kind, item.reference, item.created_at, item.hash
+FROM unnest(
+    %(vendor_ids)s::bigint[], %(seqs)s::bigint[], %(amounts)s::bigint[], %(balances)s::bigint[],
+    %(kinds)s::smallint[], %(references)s::text[], %(times)s::timestamptz[], %(hashes)s::bytea[]
+) AS item (vendor_id, seq, amount, balance_after, kind, reference, created_at, hash)
+JOIN cell ON true
+"""
+
+
+async def insert_entries(connection: Connection, entries: Sequence[Entry]) -> None:
+    """Append the entries."""
+    cursor = await connection.execute(
+        INSERT_ENTRIES,
+        {
+            "vendor_ids": [entry.vendor_id for entry in entries],
+            "seqs": [entry.seq for entry in entries],
+            "amounts": [entry.amount for entry in entries],
+            "balances": [entry.balance_after for entry in entries],
+            "kinds": [int(entry.kind) for entry in entries],
+            "references": [entry.reference for entry in entries],
+            "times": [entry.created_at for entry in entries],
+            "hashes": [entry.hash for entry in entries],
+        },
+    )
+    if cursor.rowcount != len(entries):
+        raise RuntimeError(f"{cursor.rowcount} of {len(entries)} entries were written")
+
+
+UPDATE_ACCOUNTS = """
+UPDATE vendors
+SET balance = item.balance, last_seq = item.last_seq, last_hash = item.last_hash, last_entry_at = item.last_entry_at
+FROM unnest(
+    %(vendor_ids)s::bigint[], %(balances)s::bigint[], %(seqs)s::bigint[], %(hashes)s::bytea[], %(times)s::timestamptz[]
+) AS item (vendor_id, balance, last_seq, last_hash, last_entry_at)
+WHERE vendors.id = item.vendor_id
+"""
+
+
+async def update_accounts(connection: Connection, accounts: Sequence[Account]) -> None:
+    """Write the heads back, one update per vendor however many entries moved it."""
+    cursor = await connection.execute(
+        UPDATE_ACCOUNTS,
+        {
+            "vendor_ids": [account.vendor_id for account in accounts],
+            "balances": [account.balance for account in accounts],
+            "seqs": [account.last_seq for account in accounts],
+            "hashes": [account.last_hash for account in accounts],
+            "times": [account.last_entry_at for account in accounts],
+        },
+    )
+    if cursor.rowcount != len(accounts):
+        raise RuntimeError(f"{cursor.rowcount} of {len(accounts)} balances were written")
+
+
+async def write_postings(connection: Connection, accounts: dict[int, Account], entries: Sequence[Entry]) -> None:
+    """Write the entries and the heads of the accounts they moved."""
+    if entries:
+        moved = sorted({entry.vendor_id for entry in entries})
+        await insert_entries(connection, entries)
+        await update_accounts(connection, [accounts[vendor_id] for vendor_id in moved])
+
+
+LIST_ENTRIES = """
+SELECT vendor_id, seq, amount, balance_after, kind, reference, created_at, hash
+FROM vendor_entries
+WHERE vendor_id = %(vendor_id)s
+  AND seq < %(before_seq)s
+  AND (%(start)s::timestamptz IS NULL OR created_at >= %(start)s)
+  AND (%(stop)s::timestamptz IS NULL OR created_at < %(stop)s)
+ORDER BY seq DESC
+LIMIT %(limit)s
+"""
+
+
+async def list_entries(
+    connection: Connection, vendor_id: int, *, before_seq: int, start: datetime | None, stop: datetime | None, limit: int
+) -> list[Entry]:
+    """Return entries of one vendor, newest first, below `before_seq`."""
+    async with connection.cursor(row_factory=class_row(Entry)) as cursor:
+        await cursor.execute(LIST_ENTRIES, {"vendor_id": vendor_id, "before_seq": before_seq, "start": start, "stop": stop, "limit": limit})
+        return await cursor.fetchall()
+
+
+READ_HEADS = """
+SELECT id AS vendor_id, balance, credit_limit, suspended, last_seq, last_hash, last_entry_at
+FROM vendors
+ORDER BY id
+"""
+
+
+async def read_heads(connection: Connection) -> list[Account]:
+    """Return the heads of all ledgers."""
+    async with connection.cursor(row_factory=class_row(Account)) as cursor:
+        await cursor.execute(READ_HEADS)
+        return await cursor.fetchall()
+
+
+STREAM_ENTRIES = """
+SELECT vendor_id, seq, amount, balance_after, kind, reference, created_at, hash
+FROM vendor_entries
+WHERE vendor_id = %(vendor_id)s
+ORDER BY seq
+"""
+
+
+async def stream_entries(connection: Connection, vendor_id: int) -> AsyncIterator[Entry]:
+    """Yield every entry of one vendor, oldest first, a few thousand in memory at a time. Needs a transaction."""
+    async with connection.cursor("vendor_entries", row_factory=class_row(Entry)) as cursor:
+        cursor.itersize = 5_000
+        await cursor.execute(STREAM_ENTRIES, {"vendor_id": vendor_id})
+        async for entry in cursor:
+            yield entry

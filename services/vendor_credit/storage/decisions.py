@@ -1,0 +1,69 @@
+"""Debit decisions: one per charge id, for ever."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from psycopg.rows import class_row
+
+from services.vendor_credit.domain.debits import Debit, Decision
+from shared.database import Connection
+
+GET_DECISIONS = """
+SELECT charge_id::text AS charge_id, vendor_id, amount, outcome, reason, available, shortfall
+FROM debit_decisions
+WHERE charge_id = ANY(%(charge_ids)s::uuid[])
+ORDER BY debit_decisions.charge_id
+"""
+
+
+async def get_decisions(connection: Connection, charge_ids: Sequence[str]) -> list[Decision]:
+    """Return the decisions that exist for the charges."""
+    async with connection.cursor(row_factory=class_row(Decision)) as cursor:
+        await cursor.execute(GET_DECISIONS, {"charge_ids": list(charge_ids)})
+        return await cursor.fetchall()
+
+
+INSERT_DECISIONS = """
+INSERT INTO debit_decisions (charge_id, vendor_id, amount, outcome, reason, available, shortfall, decided_at)
+SELECT item.charge_id, item.vendor_id, item.amount, item.outcome, item.reason, item.available, item.shortfall, %(now)s
+FROM unnest(
+    %(charge_ids)s::uuid[], %(vendor_ids)s::bigint[], %(amounts)s::bigint[], %(outcomes)s::smallint[],
+    %(reasons)s::smallint[], %(availables)s::bigint[], %(shortfalls)s::bigint[]
+) AS item (charge_id, vendor_id, amount, outcome, reason, available, shortfall)
+JOIN cell ON true
+"""
+
+
+async def insert_decisions(connection: Connection, decisions: Sequence[Decision], now: datetime) -> None:
+    """Record new decisions. A charge id that was decided meanwhile is a unique violation and rolls everything back."""
+    cursor = await connection.execute(
+        INSERT_DECISIONS,
+        {
+            "charge_ids": [decision.charge_id for decision in decisions],
+            "vendor_ids": [decision.vendor_id for decision in decisions],
+            "amounts": [decision.amount for decision in decisions],
+            "outcomes": [int(decision.outcome) for decision in decisions],
+            "reasons": [int(decision.reason) for decision in decisions],
+            "availables": [decision.available for decision in decisions],
+            "shortfalls": [decision.shortfall for decision in decisions],
+            "now": now,
+        },
+    )
+    if cursor.rowcount != len(decisions):
+        raise RuntimeError(f"{cursor.rowcount} of {len(decisions)} decisions were written")
+
+
+LIST_DEBITS = """
+SELECT charge_id::text AS charge_id, vendor_id, amount
+FROM debit_decisions
+WHERE charge_id > %(after)s::uuid AND outcome = 1
+ORDER BY debit_decisions.charge_id
+LIMIT %(limit)s
+"""
+
+
+async def list_debits(connection: Connection, *, after: str, limit: int) -> list[Debit]:
+    """Return debited charges in order of charge id, above `after`."""
+    async with connection.cursor(row_factory=class_row(Debit)) as cursor:
+        await cursor.execute(LIST_DEBITS, {"after": after, "limit": limit})
+        return await cursor.fetchall()

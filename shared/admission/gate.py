@@ -1,0 +1,71 @@
+"""The gate in front of every method: batches of calls, decided in Redis or, when that fails, here."""
+
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from shared.admission.asks import Ask, Conclusion, Verdict
+from shared.admission.limits import Quota, default_quota, replay_quota
+from shared.admission.local_gate import LocalGate
+from shared.admission.redis_gate import SCRIPT, RedisGate
+from shared.admission.redis_link import RedisLink, RedisOutError
+from shared.batching import NaturalBatcher
+from shared.errors import Overloaded
+from shared.settings import CommonSettings
+
+log = structlog.get_logger(__name__)
+
+MAX_BATCH = 256
+"""Items of one script call. Redis does nothing else meanwhile, and 256 items take it about two milliseconds."""
+
+MAX_QUEUE = 8192
+"""Items waiting for the script call in flight: more than a process can hold in calls, so it is only ever full when something is wrong."""
+
+
+class Gate:
+    """Decide calls and conclude their claims.
+
+    Asks and conclusions travel in the same batches and in order, one batch at a time: a caller that repeats a key right after its answer
+    meets the conclusion of its first call, and the conclusions cost no round trip of their own.
+    """
+
+    def __init__(
+        self, redis: RedisGate, local: LocalGate, *, default: Quota, replays: Quota, observe: Callable[[int], None] | None = None
+    ) -> None:
+        self.default = default
+        self.replays = replays
+        self._redis = redis
+        self._local = local
+        self._batcher: NaturalBatcher[Ask | Conclusion, Verdict] = NaturalBatcher(
+            self._handle, name="admission", max_batch=MAX_BATCH, max_queue=MAX_QUEUE, observe=observe
+        )
+
+    async def decide(self, ask: Ask) -> Verdict:
+        """Return what is to become of a call. Raises Overloaded when the process has too many calls waiting here."""
+        return await self._batcher.submit(ask)
+
+    def conclude(self, conclusion: Conclusion) -> None:
+        """Tell how a call that holds its claim has ended, without waiting. When it cannot be told, the claim expires by itself."""
+        try:
+            self._batcher.post(conclusion)
+        except Overloaded as error:
+            log.warning("admission.conclusion_dropped", error=error.message)
+
+    async def close(self) -> None:
+        """Refuse new calls, carry out what waits, and close the connections."""
+        await self._batcher.close()
+        await self._redis.close()
+
+    async def _handle(self, items: Sequence[Ask | Conclusion]) -> list[Verdict]:
+        try:
+            return await self._redis.handle(items)
+        except RedisOutError:
+            return self._local.handle(items)
+
+
+def build_gate(settings: CommonSettings, *, observe: Callable[[int], None] | None = None) -> Gate:
+    """Compose the gate of a process; it connects when it is first asked. `observe` gets the size of each batch."""
+    default = default_quota(settings.rate_limit_requests, settings.rate_limit_window_seconds)
+    replays = replay_quota(settings.replay_limit_requests, settings.rate_limit_window_seconds)
+    redis = RedisGate(RedisLink(settings.limits_redis_url, SCRIPT), replays)
+    return Gate(redis, LocalGate(default), default=default, replays=replays, observe=observe)

@@ -1,0 +1,1 @@
+"""Authentication: what a token is, whom this process trusts, and who a caller is."""

@@ -1,0 +1,162 @@
+"""Prepare one PostgreSQL database for all services: a schema, an owner and a runtime role for each, then the migrations.
+
+Run as `python -m shared.database_setup`, again after every upgrade: what exists is left as it is, passwords are set anew. Reads
+DATABASE_URL, an administrator who may create roles, and CHARGING_<SERVICE>_DB_PASSWORD of every service.
+
+Each service has three things under one name, say `vendor_credit`:
+
+- the schema `vendor_credit`;
+- `charging_vendor_credit_owner`, which cannot log in, owns the schema and runs its migrations;
+- `charging_vendor_credit`, which the service logs in as. It may use its own schema and no other; what it may do with each table is granted
+  by the migration that makes the table, so that append-only tables say so where they are written.
+"""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from shared.database_migrations import apply_migrations
+
+SERVICES = ("vendor_credit", "customer_charge", "gateway")
+MIGRATIONS_ROOT = Path(__file__).resolve().parent.parent / "services"
+
+SETUP_LOCK = 0x63686172
+"""Number of the advisory lock ("char") that lets one set-up at a time into a database. It ends with its connection, so a killed set-up
+blocks nobody. Services never take such locks; this one needs a direct connection, not a pooler's."""
+
+IDLE_IN_TRANSACTION_MAX = "10s"
+"""A process frozen or cut off inside a transaction loses it, and its locks, after this long: everybody else waits for those rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceDatabase:
+    """What one service has in the database."""
+
+    service: str
+
+    @property
+    def schema(self) -> str:
+        """Return the name of the schema."""
+        return self.service
+
+    @property
+    def owner(self) -> str:
+        """Return the role that owns the schema and runs the migrations."""
+        return f"charging_{self.service}_owner"
+
+    @property
+    def role(self) -> str:
+        """Return the role that the service logs in as."""
+        return f"charging_{self.service}"
+
+    def runtime_url(self, admin_url: str, password: str) -> str:
+        """Return the service's connection URL for the database that `admin_url` names, with the same host, port and options."""
+        options = {name: str(value) for name, value in conninfo_to_dict(admin_url).items()}
+        host, port, database = (options.pop(name, "") for name in ("host", "port", "dbname"))
+        for name in ("user", "password"):
+            options.pop(name, None)
+        if host.startswith("/"):
+            # A socket folder has no place before the path of a URL.
+            options["host"], host = host, ""
+        address = ",".join(f"{name}:{number}" if number else name for name, number in _hosts(host, port))
+        query = f"?{urlencode(options)}" if options else ""
+        return f"postgresql://{self.role}:{quote(password, safe='')}@{address}/{quote(database, safe='')}{query}"
+
+
+def set_up_database(
+    admin_url: str, passwords: Mapping[str, str], *, services: Sequence[str] = SERVICES, migrations_root: Path = MIGRATIONS_ROOT
+) -> list[str]:
+    """Create what is missing and migrate; return the names of the migrations applied, each as `service/name`.
+
+    `passwords` maps every service to its runtime role's password. Raises psycopg.Error, and MigrationFailed for a migration that is wrong.
+    """
+    applied: list[str] = []
+    with _sole_set_up(admin_url) as connection:
+        _close_to_the_public(connection)
+        for database in map(ServiceDatabase, services):
+            with connection.transaction():
+                _create_roles(connection, database, passwords[database.service])
+                _create_schema(connection, database)
+        for database in map(ServiceDatabase, services):
+            folder = migrations_root / database.service / "migrations"
+            names = apply_migrations(make_conninfo(admin_url), folder, role=database.owner, schema=database.schema)
+            applied += [f"{database.service}/{name}" for name in names]
+    return applied
+
+
+@contextmanager
+def _sole_set_up(admin_url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(admin_url, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (SETUP_LOCK,))
+        yield connection
+
+
+def _close_to_the_public(connection: psycopg.Connection) -> None:
+    """Take away what PostgreSQL gives every role of the server: to enter this database, make temporary tables, and use schema public."""
+    database = sql.Identifier(connection.info.dbname)
+    with connection.transaction():
+        connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
+        connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
+
+
+def _create_roles(connection: psycopg.Connection, database: ServiceDatabase, password: str) -> None:
+    owner, role = sql.Identifier(database.owner), sql.Identifier(database.role)
+    for name, login in ((database.owner, sql.SQL("NOLOGIN")), (database.role, sql.SQL("LOGIN"))):
+        if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,)).fetchone() is None:
+            connection.execute(sql.SQL("CREATE ROLE {} {} NOINHERIT").format(sql.Identifier(name), login))
+    # Needed to act as the owner when the administrator is no superuser.
+    connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(owner))
+    # The verifier is made here, so that the password itself is in no statement and no log of the server.
+    verifier = connection.pgconn.encrypt_password(password.encode(), database.role.encode(), b"scram-sha-256").decode()
+    connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, sql.Literal(verifier)))
+    connection.execute(sql.SQL("ALTER ROLE {} SET search_path = {}").format(role, sql.Identifier(database.schema)))
+    connection.execute(
+        sql.SQL("ALTER ROLE {} SET idle_in_transaction_session_timeout = {}").format(role, sql.Literal(IDLE_IN_TRANSACTION_MAX))
+    )
+
+
+def _create_schema(connection: psycopg.Connection, database: ServiceDatabase) -> None:
+    schema, owner, role = sql.Identifier(database.schema), sql.Identifier(database.owner), sql.Identifier(database.role)
+    connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}").format(schema, owner))
+    connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(connection.info.dbname), role))
+    connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(schema, role))
+
+
+def _hosts(host: str, port: str) -> list[tuple[str, str]]:
+    """Pair the comma-separated hosts of a connection string with their ports; one port counts for all hosts (as in libpq)."""
+    hosts, ports = host.split(","), port.split(",")
+    return [(name, ports[index] if len(ports) > 1 else ports[0]) for index, name in enumerate(hosts)]
+
+
+def passwords_from_environment(environment: Mapping[str, str], services: Sequence[str] = SERVICES) -> dict[str, str]:
+    """Return the runtime passwords by service. Raises KeyError with the names of all variables that are missing or empty."""
+    names = {service: f"CHARGING_{service.upper()}_DB_PASSWORD" for service in services}
+    missing = [name for name in names.values() if not environment.get(name)]
+    if missing:
+        raise KeyError(", ".join(missing))
+    return {service: environment[name] for service, name in names.items()}
+
+
+def main() -> int:
+    """Set up the database that the environment names, and say what was done."""
+    try:
+        admin_url = os.environ["DATABASE_URL"]
+        passwords = passwords_from_environment(os.environ)
+    except KeyError as missing:
+        print(f"set these environment variables: {missing.args[0]}", file=sys.stderr)
+        return 2
+    applied = set_up_database(admin_url, passwords)
+    print(f"database ready, {len(applied)} migrations applied: {', '.join(applied) or 'none was due'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

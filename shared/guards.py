@@ -1,0 +1,67 @@
+"""Compose the guards of a process: who its callers are, what they may do, and how often."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Histogram
+
+from shared.admission.gate import Gate, build_gate
+from shared.auth.authenticator import Authenticator
+from shared.auth.peer_tokens import PeerTokenSource, PeerTokenVerifier, load_public_keys
+from shared.auth.trust_state import TrustCopy
+from shared.guard import MethodTable, Servicer
+from shared.interceptors.admission import AdmissionInterceptor
+from shared.interceptors.authentication import AuthenticationInterceptor
+from shared.interceptors.authorization import AuthorizationInterceptor
+from shared.interceptors.context import ContextInterceptor
+from shared.interceptors.deadline import DeadlineInterceptor
+from shared.interceptors.error_mapping import ErrorMappingInterceptor
+from shared.interceptors.metrics import MetricsInterceptor
+from shared.interceptors.validation import ValidationInterceptor
+from shared.settings import CommonSettings
+from shared.transport.envelope_server import envelope_servicer
+
+BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+class Guards:
+    """The guards of one process of the service `service`."""
+
+    def __init__(self, settings: CommonSettings, service: str, trust: TrustCopy, registry: CollectorRegistry) -> None:
+        """`trust` is this process's copy of the trust state; the caller starts and closes it."""
+        self._settings = settings
+        self._registry = registry
+        self.batch_sizes = Histogram(
+            "charging_batch_size", "Items that travelled or ran together.", ("batcher",), buckets=BATCH_BUCKETS, registry=registry
+        )
+        self._authenticator = Authenticator(trust, PeerTokenVerifier(load_public_keys(settings.keys_dir), audience=service))
+        self._gate: Gate = build_gate(settings, observe=self.observer("admission"))
+
+    def observer(self, batcher: str) -> Callable[[int], None]:
+        """Return what records the size of each batch of a batcher."""
+        return self.batch_sizes.labels(batcher).observe
+
+    def table(self, servicers: Sequence[Servicer]) -> MethodTable:
+        """Return every method of the servicers, and the envelope, behind one chain of guards, listed outermost first."""
+        envelope, envelope_entry = envelope_servicer()
+        chain = [
+            ContextInterceptor(log_success=self._settings.log_level == "DEBUG"),
+            MetricsInterceptor(self._registry),
+            ErrorMappingInterceptor(),
+            DeadlineInterceptor(),
+            AuthenticationInterceptor(self._authenticator),
+            ValidationInterceptor(),
+            AuthorizationInterceptor(),
+            AdmissionInterceptor(self._gate),
+        ]
+        envelope.table = MethodTable([*servicers, envelope_entry], chain)
+        return envelope.table
+
+    async def close(self) -> None:
+        """Conclude what the gate still holds."""
+        await self._gate.close()
+
+
+def peer_tokens(settings: CommonSettings, service: str) -> PeerTokenSource:
+    """Return the maker of this process's own tokens. Raises FileNotFoundError when its key is missing from the keys folder."""
+    return PeerTokenSource(Path(settings.keys_dir), settings.peer_name or service)

@@ -1,0 +1,62 @@
+"""Decide whether the caller may make this call, by the method's policy alone."""
+
+from collections.abc import Callable
+from typing import Any
+
+import grpc.aio
+from google.protobuf.message import Message
+from grpc_interceptor.server import AsyncServerInterceptor
+
+from shared.auth.signed_token import refused
+from shared.call import CURRENT_CALL, Call
+from shared.errors import NotFound, PermissionDenied
+from shared.policy import value_at
+from shared.principal import Principal, Role
+
+_CONFINED_ROLES = frozenset({Role.PARTNER, Role.SERVICE})
+
+
+class AuthorizationInterceptor(AsyncServerInterceptor):
+    """Let a call pass when the caller's role is in the policy and every vendor that the request names is the caller's.
+
+    Raises PermissionDenied (ROLE_NOT_ALLOWED) for the role. Another's vendor answers NotFound, exactly as a missing one does: nobody
+    learns which vendors exist. A call without a policy of its own is denied (METHOD_NOT_ALLOWED).
+    """
+
+    async def intercept(
+        self, method: Callable[..., Any], request_or_iterator: Any, context: grpc.aio.ServicerContext[Any, Any], method_name: str
+    ) -> Any:
+        """Check the caller's right, then go on."""
+        call = CURRENT_CALL.get(None)
+        # The chain is built for methods with a policy only. Should that ever fail, nothing gets through on another method's policy.
+        if call is None or call.policy.name != method_name:
+            raise PermissionDenied(f"{method_name} may be called by nobody", reason="METHOD_NOT_ALLOWED", metadata={"method": method_name})
+        if not call.policy.open:
+            authorize(call, request_or_iterator)
+        response = method(request_or_iterator, context)
+        return response if hasattr(response, "__aiter__") else await response
+
+
+def authorize(call: Call, request: Message) -> None:
+    """Raise unless the caller of a method that needs a token may send this request."""
+    principal, policy = call.principal, call.policy
+    if principal is None:
+        raise refused()
+    if principal.role not in policy.roles:
+        role = principal.role.name.lower()
+        message = f"the role {role} may not call {policy.name}"
+        raise PermissionDenied(message, reason="ROLE_NOT_ALLOWED", metadata={"role": role, "method": policy.name})
+    if policy.vendor_path and principal.role in _CONFINED_ROLES:
+        _check_vendors(principal, policy.vendor_path, request)
+
+
+def _check_vendors(principal: Principal, path: tuple[str, ...], request: Message) -> None:
+    for index, vendor_id in enumerate(value_at(request, path)):
+        # 0 is an absent filter, which the operation confines to the caller's vendors, or a missing field, which it refuses.
+        if vendor_id and vendor_id not in principal.vendors:
+            raise NotFound.of("vendor", vendor_id, field=_field_name(path, index))
+
+
+def _field_name(path: tuple[str, ...], index: int) -> str:
+    """Return the field as the caller wrote it: `vendor_id`, or `items[3].vendor_id` where the vendors are named item by item."""
+    return path[0] if len(path) == 1 else f"{path[0]}[{index}].{'.'.join(path[1:])}"

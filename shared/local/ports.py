@@ -1,0 +1,30 @@
+"""Ports on the loopback address."""
+
+import socket
+
+LOOPBACK = "127.0.0.1"
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def port_free(port: int) -> bool:
+    """Return whether a listener could be opened on the port."""
+    with socket.socket() as probe:
+        # As servers do: connections of an earlier listener that linger in TIME_WAIT are no hindrance.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True
+
+
+def port_near(preferred: int) -> int:
+    """Return the preferred port when it is free, else one the system picks: for servers that nobody has to find by number."""
+    return preferred if port_free(preferred) else free_port()

@@ -1,0 +1,74 @@
+"""Logs and metrics of a process."""
+
+import logging
+import sys
+from typing import Any
+from wsgiref.simple_server import WSGIServer
+
+import structlog
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, start_http_server
+
+from shared.settings import CommonSettings
+
+SECRET_KEYS = frozenset({"authorization", "token", "password", "secret", "private_key"})
+"""Fields that never reach a log, whoever passes them."""
+
+
+def configure_logging(settings: CommonSettings, service: str) -> None:
+    """Write events to standard output, for people or as JSON lines."""
+    console = settings.log_format == "console"
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="%H:%M:%S.%f" if console else "iso", utc=not console),
+            _redact,
+            *([] if console else [structlog.processors.dict_tracebacks]),
+            structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), pad_event_to=0) if console else structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, settings.log_level)),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    if not console:
+        structlog.contextvars.bind_contextvars(service=service)
+    logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", force=True)
+
+
+def _redact(_: Any, __: str, event: Any) -> Any:
+    for key in SECRET_KEYS & event.keys():
+        event[key] = "***"
+    return event
+
+
+def new_registry() -> CollectorRegistry:
+    """Return a registry with the facts every process shows: memory, CPU, garbage collection."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
+
+
+class MetricsEndpoint:
+    """`/metrics` on a port of its own, from a thread of its own."""
+
+    def __init__(self, settings: CommonSettings, registry: CollectorRegistry) -> None:
+        self._host, self._port, self._registry = settings.host, settings.metrics_port, registry
+        self._server: WSGIServer | None = None
+
+    def start(self) -> None:
+        """Begin to serve; does nothing when the port is 0. A taken port is logged and costs the metrics, not the service."""
+        if not self._port:
+            return
+        try:
+            self._server, _ = start_http_server(self._port, self._host, self._registry)
+        except OSError as error:
+            structlog.get_logger(__name__).warning("metrics.unavailable", port=self._port, error=str(error))
+
+    def stop(self) -> None:
+        """Stop serving."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None

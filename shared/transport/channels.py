@@ -1,0 +1,25 @@
+"""gRPC channels to this system's own services."""
+
+import grpc
+
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+
+OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    # Without a pool of its own a channel would share the connection of another one, and so the process behind it.
+    ("grpc.use_local_subchannel_pool", 1),
+    # A server that comes back is found again within a second, not after gRPC's two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    # A frozen peer is noticed by pings, not by the caller's deadline alone.
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.enable_retries", 0),
+)
+
+
+def open_channel(address: str) -> grpc.aio.Channel:
+    """Return a channel to one service. Retries are ours alone: only the sender knows what is safe to repeat."""
+    return grpc.aio.insecure_channel(address, options=OPTIONS)

@@ -1,0 +1,42 @@
+"""Run one call through the guarded table of this process."""
+
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from shared.errors import InvalidArgument
+from shared.guard import MethodTable
+from shared.interceptors.error_mapping import DETAILS_KEY, status_of
+from shared.transport.backend import Answer
+from shared.transport.inner_context import InnerContext, Metadata
+
+
+async def dispatch(table: MethodTable, method: str, message: bytes, metadata: Metadata, timeout_seconds: float, peer: str) -> Answer:
+    """Serve one unary call and return its outcome; a failed call is an answer, never an exception."""
+    handler: Any = table.handlers.get(method)
+    if handler is None or handler.unary_unary is None:
+        return Answer(grpc.StatusCode.UNIMPLEMENTED.value[0], f"there is no method {method}")
+    try:
+        request = handler.request_deserializer(message)
+    except (DecodeError, ValueError):
+        status = status_of(InvalidArgument("the request is not a message of this method", reason="MALFORMED_MESSAGE"))
+        return Answer(status.code, status.message, trailers={DETAILS_KEY: status.SerializeToString()})
+    context = InnerContext(metadata, timeout_seconds, peer)
+    try:
+        answer = await handler.unary_unary(request, context)
+    except grpc.aio.AbortError:
+        code = context.code() or grpc.StatusCode.UNKNOWN
+        return Answer(code.value[0], context.details(), trailers=dict(context.trailing_metadata()))
+    return Answer(0, message=handler.response_serializer(answer), trailers=dict(context.trailing_metadata()))
+
+
+class LocalBackend:
+    """A backend whose methods live in this very process."""
+
+    def __init__(self, table: MethodTable) -> None:
+        self._table = table
+
+    async def call(self, method: str, message: bytes, metadata: Metadata, timeout_seconds: float) -> Answer:
+        """Serve the call here."""
+        return await dispatch(self._table, method, message, metadata, timeout_seconds, "local")

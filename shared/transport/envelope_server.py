@@ -1,0 +1,73 @@
+"""The receiving side of envelopes: every inner call meets the guards and the handler that a direct call would meet."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import grpc
+from charging.transport.v1 import envelope_pb2, envelope_pb2_grpc
+
+from shared.errors import Code, InvalidArgument
+from shared.guard import MethodTable, Servicer
+from shared.transport.backend import Answer
+from shared.transport.dispatch import dispatch
+
+TRANSPORT_PREFIX = "/charging.transport."
+
+
+class EnvelopeServicer(envelope_pb2_grpc.EnvelopeServiceServicer):
+    """Serves envelopes from the table it is part of; `table` is set once the table is built."""
+
+    table: MethodTable
+
+    async def Dispatch(  # noqa: N802 - the RPC's name
+        self, request: envelope_pb2.DispatchRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> envelope_pb2.DispatchResponse:
+        """Run the inner calls side by side and return their outcomes in order."""
+        calls = request.calls
+        if len(calls) > 1:
+            self._refuse_unsociable(calls)
+        peer = context.peer()
+        if len(calls) == 1:
+            answers = [await self._run(calls[0], peer)]
+        else:
+            answers = await asyncio.gather(*[self._run(call, peer) for call in calls])
+        return envelope_pb2.DispatchResponse(results=[_result(answer) for answer in answers])
+
+    def _refuse_unsociable(self, calls: Iterable[envelope_pb2.InnerCall]) -> None:
+        """Refuse an envelope in which a call that may take long would hold up the others."""
+        for index, call in enumerate(calls):
+            policy = self.table.policies.get(call.method)
+            if policy is not None and not policy.coalesce:
+                raise InvalidArgument.of_field(f"calls[{index}].method", f"{call.method} does not share an envelope")
+
+    async def _run(self, call: envelope_pb2.InnerCall, peer: str) -> Answer:
+        if call.method.startswith(TRANSPORT_PREFIX):
+            return Answer(int(Code.INVALID_ARGUMENT), "envelopes do not nest")
+        metadata = tuple(
+            (entry.key, entry.value if entry.key.endswith("-bin") else entry.value.decode("latin-1")) for entry in call.metadata
+        )
+        seconds = call.timeout_us / 1_000_000
+        try:
+            async with asyncio.timeout(seconds):
+                return await dispatch(self.table, call.method, call.message, metadata, seconds, peer)
+        except TimeoutError:
+            return Answer(int(Code.DEADLINE_EXCEEDED), "the call was not finished in time; repeating it with the same key is safe")
+
+
+def envelope_servicer() -> tuple[EnvelopeServicer, Servicer]:
+    """Return the servicer, whose `table` is to be set, and its entry for the table."""
+    servicer = EnvelopeServicer()
+    return servicer, (envelope_pb2_grpc.add_EnvelopeServiceServicer_to_server, servicer)
+
+
+def _result(answer: Answer) -> envelope_pb2.InnerResult:
+    return envelope_pb2.InnerResult(
+        code=answer.code,
+        details=answer.details,
+        message=answer.message,
+        trailers=[
+            envelope_pb2.Metadatum(key=key, value=value if isinstance(value, bytes) else value.encode("latin-1"))
+            for key, value in answer.trailers.items()
+        ],
+    )

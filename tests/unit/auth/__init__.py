@@ -1,0 +1,1 @@
+"""Tokens, the trust state, and the interceptors that rely on them."""
