@@ -23,7 +23,14 @@ GRACE_TURNS = 8
 
 
 class RedisOutError(Exception):
-    """Redis could not be asked, or its answer was no use; whatever was asked may have happened."""
+    """Redis could not be asked, or its answer was no use.
+
+    `asked` is true when something was sent: then whatever was asked may have happened, or may yet happen.
+    """
+
+    def __init__(self, message: str, *, asked: bool) -> None:
+        super().__init__(message)
+        self.asked = asked
 
 
 class RedisLink:
@@ -51,7 +58,7 @@ class RedisLink:
         Raises RedisOutError when Redis is down, late, full or read-only, or when `read` raises because its answer is nonsense.
         """
         if not self._breaker.allows():
-            raise RedisOutError("the breaker is open")
+            raise RedisOutError("the breaker is open", asked=False)
         try:
             answer = await self._bounded(keys, arguments)
             if not isinstance(answer, bytes):
@@ -59,7 +66,7 @@ class RedisLink:
             result = read(answer)
         except (RedisError, OSError, TimeoutError, TypeError, ValueError, IndexError) as error:
             self._breaker.failed(error)
-            raise RedisOutError(str(error)) from error
+            raise RedisOutError(str(error), asked=True) from error
         self._breaker.succeeded()
         return result
 

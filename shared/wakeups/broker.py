@@ -35,9 +35,9 @@ DEAD_MESSAGE_LIFE_MS = 3_600_000
 class DoorbellRedisBroker(RedisBroker):
     """A Redis broker for hints, with a doorbell per queue.
 
-    The stock consumer sleeps and polls: up to a second of delay, or much idle work. Here each message also rings the queue's bell, a short
-    list, and an idle consumer waits on the bell in Redis itself (BLPOP). A ring too many is a look in vain; a ring too few is found by the look
-    that every consumer takes once a second anyway, which is also its heartbeat.
+    The stock consumer sleeps and polls: up to a second of delay, or much idle work. Here each message also rings the queue's bell, a
+    short list, and an idle consumer waits on the bell in Redis itself (BLPOP). A ring too many is a look in vain; a ring too few is found
+    by the look that every consumer takes once a second anyway, which is also its heartbeat.
 
     Warning: for hints only. Beyond `BACKLOG_MAX` waiting messages of a queue `enqueue` drops further ones, so that a long time without
     workers does not fill Redis.
@@ -50,7 +50,7 @@ class DoorbellRedisBroker(RedisBroker):
             socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 0),
         )
-        super().__init__(
+        super().__init__(  # type: ignore[no-untyped-call]
             client=client,
             middleware=[AsyncIO(), Retries(max_retries=0)],
             heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,

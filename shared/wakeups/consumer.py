@@ -26,7 +26,7 @@ class DoorbellConsumer(_RedisConsumer):
     """
 
     def __init__(self, broker: Any, queue_name: str, prefetch: int, timeout: int) -> None:
-        super().__init__(broker, queue_name, prefetch, timeout)
+        super().__init__(broker, queue_name, prefetch, timeout)  # type: ignore[no-untyped-call]
         self._bell = None if queue_name.endswith(".DQ") else broker.doorbell(queue_name)
         self._room = Event()
         self._client = redis.Redis.from_url(
@@ -46,7 +46,7 @@ class DoorbellConsumer(_RedisConsumer):
     def ack(self, message: MessageProxy) -> None:
         """Mark a message as done."""
         try:
-            super().ack(message)
+            super().ack(message)  # type: ignore[no-untyped-call]
         except redis.TimeoutError as error:
             raise ConnectionClosed(error) from None
         finally:
@@ -55,7 +55,7 @@ class DoorbellConsumer(_RedisConsumer):
     def nack(self, message: MessageProxy) -> None:
         """Move a message to the dead letters."""
         try:
-            super().nack(message)
+            super().nack(message)  # type: ignore[no-untyped-call]
         except redis.TimeoutError as error:
             raise ConnectionClosed(error) from None
         finally:
@@ -64,7 +64,7 @@ class DoorbellConsumer(_RedisConsumer):
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         """Give messages back to the queue."""
         try:
-            super().requeue(messages)
+            super().requeue(messages)  # type: ignore[no-untyped-call]
         except (redis.ConnectionError, redis.TimeoutError) as error:
             raise ConnectionClosed(error) from None
 
