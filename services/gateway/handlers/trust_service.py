@@ -29,8 +29,6 @@ class TrustService(identity_pb2_grpc.TrustServiceServicer):
         await parts.trust.refresh()
         return identity_pb2.RotateSigningKeyResponse(kid=kid)
 
-    async def GetTrustState(
-        self, request: identity_pb2.GetTrustStateRequest, context: Context
-    ) -> identity_pb2.GetTrustStateResponse:
+    async def GetTrustState(self, request: identity_pb2.GetTrustStateRequest, context: Context) -> identity_pb2.GetTrustStateResponse:
         """Return the trust state in force."""
         return trust_state_response(await read_trust_state(self._parts.pool, now=self._parts.clock()))

@@ -56,9 +56,7 @@ class UserService(identity_pb2_grpc.UserServiceServicer):
         await self._parts.trust.refresh()
         return identity_pb2.DisableUserResponse(data=user_message(user))
 
-    async def CreateUserToken(
-        self, request: identity_pb2.CreateUserTokenRequest, context: Context
-    ) -> identity_pb2.CreateUserTokenResponse:
+    async def CreateUserToken(self, request: identity_pb2.CreateUserTokenRequest, context: Context) -> identity_pb2.CreateUserTokenResponse:
         """Make a long-lived token for a user's system."""
         token = api_token(
             uuid4(),

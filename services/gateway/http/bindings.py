@@ -18,9 +18,9 @@ _VARIABLE = re.compile(r"\{([a-z][a-z0-9_]*)(?:=\*)?\}")
 class Binding:
     """One way to call one method by HTTP.
 
-    `template` is the path with `{field}` in place of variables, `variables` the request fields they fill, in order. The other fields come from
-    the body when `takes_body`, else from the query. `preferred_template` is the path of the method's first binding; `deprecated_at_seconds` is
-    None for a binding that is to be used.
+    `template` is the path with `{field}` in place of variables, `variables` the request fields they fill, in order. The other fields come
+    from the body when `takes_body`, else from the query. `preferred_template` is the path of the method's first binding;
+    `deprecated_at_seconds` is None for a binding that is to be used.
     """
 
     method: MethodDescriptor

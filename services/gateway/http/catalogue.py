@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +76,3 @@ CATALOGUE: Mapping[str, Reason] = {
         504, "There was too little time", "The outcome may be unknown: repeat the call with the same `Idempotency-Key`."
     ),
 }
-
-
-def generic_title(status: int) -> str:
-    """Return the title of a reason that the catalogue does not know."""
-    return HTTPStatus(status).phrase

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import Any
 
-from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, FileDescriptorSet
 
 _MESSAGES, _ENUMS, _SERVICES = 4, 5, 6
 """Numbers of the lists in a FileDescriptorProto, of which a comment's position is made."""
 _MEMBERS, _NESTED_MESSAGES, _NESTED_ENUMS = 2, 3, 4
 """The same within a message, enum or service."""
+
+Position = tuple[int, ...]
 
 
 def load_comments() -> Mapping[str, str]:
@@ -28,24 +30,24 @@ def load_comments() -> Mapping[str, str]:
     return comments
 
 
-def _positions(file: FileDescriptorProto) -> Iterator[tuple[tuple[int, ...], str]]:
+def _positions(file: FileDescriptorProto) -> Iterator[tuple[Position, str]]:
     for index, service in enumerate(file.service):
         yield from _with_members((_SERVICES, index), f"{file.package}.{service.name}", service.method)
-    yield from _types((), file.package, _MESSAGES, file.message_type, _ENUMS, file.enum_type)
+    for index, enum in enumerate(file.enum_type):
+        yield from _with_members((_ENUMS, index), f"{file.package}.{enum.name}", enum.value)
+    for index, message in enumerate(file.message_type):
+        yield from _of_message((_MESSAGES, index), f"{file.package}.{message.name}", message)
 
 
-def _types(
-    position: tuple[int, ...], scope: str, messages_at: int, messages: Any, enums_at: int, enums: Any
-) -> Iterator[tuple[tuple[int, ...], str]]:
-    for index, enum in enumerate(enums):
-        yield from _with_members((*position, enums_at, index), f"{scope}.{enum.name}", enum.value)
-    for index, message in enumerate(messages):
-        here, name = (*position, messages_at, index), f"{scope}.{message.name}"
-        yield from _with_members(here, name, message.field)
-        yield from _types(here, name, _NESTED_MESSAGES, message.nested_type, _NESTED_ENUMS, message.enum_type)
+def _of_message(position: Position, name: str, message: DescriptorProto) -> Iterator[tuple[Position, str]]:
+    yield from _with_members(position, name, message.field)
+    for index, enum in enumerate(message.enum_type):
+        yield from _with_members((*position, _NESTED_ENUMS, index), f"{name}.{enum.name}", enum.value)
+    for index, nested in enumerate(message.nested_type):
+        yield from _of_message((*position, _NESTED_MESSAGES, index), f"{name}.{nested.name}", nested)
 
 
-def _with_members(position: tuple[int, ...], name: str, members: Any) -> Iterator[tuple[tuple[int, ...], str]]:
+def _with_members(position: Position, name: str, members: Any) -> Iterator[tuple[Position, str]]:
     yield position, name
     for index, member in enumerate(members):
         yield (*position, _MEMBERS, index), f"{name}.{member.name}"

@@ -79,8 +79,4 @@ def _details(answer: Answer) -> tuple[ErrorInfo | None, BadRequest | None, Retry
 
 
 def _first(details: Iterable[Any_], kind: type[MessageT]) -> MessageT | None:
-    """Return the first detail of a kind."""
-    for detail in details:
-        if detail.Is(kind.DESCRIPTOR):
-            return kind.FromString(detail.value)
-    return None
+    return next((kind.FromString(detail.value) for detail in details if detail.TypeName() == kind.DESCRIPTOR.full_name), None)

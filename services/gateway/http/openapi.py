@@ -18,9 +18,9 @@ NO_CONTENT = 204
 _DESCRIPTION = """\
 Vendors hold prepaid credit and charge it to customers. Amounts are whole numbers in minor units of one currency.
 
-Every object answers as `{"data": {...}}`, every list as `{"results": [...], "next_page_token": "..."}`. Times are RFC 3339 in UTC. Bodies are
-read strictly: unknown or repeated fields, floats and numbers in quotes are refused. A GET can also be asked for with HEAD. The slash at the
-end of a path is part of it."""
+Every object answers as `{"data": {...}}`, every list as `{"results": [...], "next_page_token": "..."}`. Times are RFC 3339 in UTC. Bodies
+are read strictly: unknown or repeated fields, floats and numbers in quotes are refused. A GET can also be asked for with HEAD. The slash at
+the end of a path is part of it."""
 
 
 def openapi_document(bindings: Sequence[Binding]) -> dict[str, Any]:

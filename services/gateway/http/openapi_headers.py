@@ -6,8 +6,8 @@ REQUEST_HEADERS: dict[str, dict[str, Any]] = {
     "Idempotency-Key": {
         "name": "Idempotency-Key",
         "in": "header",
-        "description": "Names this request for ever: repeating it with the same key has no second effect and answers with the first outcome. "
-        "The same key with another request is refused with 422. Without a key, the door makes one for the one request.",
+        "description": "Names this request for ever: repeating it with the same key has no second effect and answers with the first "
+        "outcome. The same key with another request is refused with 422. Without a key, the door makes one for the one request.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     },
     "Prefer": {

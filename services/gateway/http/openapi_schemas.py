@@ -14,13 +14,18 @@ Schema = dict[str, Any]
 LENGTH_MAX = 1000
 """Of a string without a `max_length`, and of a list without `max_items`, in requests: what FieldRules say about 0."""
 
+_FIXED: Mapping[int, Schema] = {
+    FieldDescriptor.TYPE_BOOL: {"type": "boolean"},
+    FieldDescriptor.TYPE_BYTES: {"type": "string", "contentEncoding": "base64"},
+}
+
 _INT32_TYPES = (FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_SINT32, FieldDescriptor.TYPE_SFIXED32)
 
 
 class Schemas:
     """Collects the schemas that a document refers to, in `components`.
 
-    A message that is both asked for and answered has two: requests are closed and carry rules, answers are open so that fields can be added.
+    A message that is both asked for and answered has two: requests are closed and carry rules, answers are open, so that they can grow.
     """
 
     def __init__(self, comments: Mapping[str, str]) -> None:
@@ -87,11 +92,7 @@ class Schemas:
             return {"type": "string", "enum": _enum_values(field.enum_type)}
         if (limits := integer_range(field)) is not None:
             return _integer(field, limits, request)
-        if field.type == FieldDescriptor.TYPE_BOOL:
-            return {"type": "boolean"}
-        if field.type == FieldDescriptor.TYPE_BYTES:
-            return {"type": "string", "contentEncoding": "base64"}
-        return _string(field, request)
+        return _FIXED[field.type].copy() if field.type in _FIXED else _string(field, request)
 
 
 def _enum_values(enum: EnumDescriptor) -> list[str]:

@@ -18,7 +18,7 @@ PARAMETERS_MAX = 100
 class ParameterReader:
     """Reads the path variables and query parameters of one binding.
 
-    `variables` are proto names of the request fields in the path, in order; with `query` all other fields may be query parameters, else none.
+    `variables` are proto names of the request fields in the path, in order; with `query` all others may be query parameters, else none.
     """
 
     def __init__(self, message: Descriptor, variables: Iterable[str], query: bool) -> None:

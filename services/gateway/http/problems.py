@@ -1,10 +1,11 @@
 """Problem documents (RFC 9457): what every refusal looks like."""
 
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 from services.gateway.http.asgi import API_HEADERS, Header, Response
-from services.gateway.http.catalogue import CATALOGUE, generic_title
+from services.gateway.http.catalogue import CATALOGUE
 from services.gateway.http.json_writer import encode_json
 from services.gateway.http.unreadable import UnreadableError
 from shared.errors import FieldViolation
@@ -54,12 +55,17 @@ class ProblemError(Exception):
         first = error.violations[0]
         return cls.of("INVALID_ARGUMENT", f"{_shown(first.field) or place} {first.message}", errors=errors)
 
+    @property
+    def title(self) -> str:
+        """Return the kind of problem in a few words."""
+        known = CATALOGUE.get(self.reason)
+        return known.title if known else HTTPStatus(self.status).phrase
+
     def response(self, request_id: str) -> Response:
         """Return the problem document."""
-        known = CATALOGUE.get(self.reason)
         document: dict[str, Any] = {
             "type": f"/api/docs/errors/#{self.reason}",
-            "title": known.title if known else generic_title(self.status),
+            "title": self.title,
             "status": self.status,
             "detail": self.detail,
             "reason": self.reason,

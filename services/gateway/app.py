@@ -1,0 +1,120 @@
+"""Compose the gateway: the HTTP door, and identity over gRPC."""
+
+import grpc
+from charging.customer_charge.v1 import customer_charge_pb2
+from charging.identity.v1 import identity_pb2
+from charging.vendor_credit.v1 import vendor_credit_pb2
+from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from services.gateway.http.app import build_app
+from services.gateway.http.server import HttpServer
+from services.gateway.identity import build_identity
+from services.gateway.settings import GatewaySettings
+from shared.auth.peer_tokens import PeerTokenSource
+from shared.database import Database
+from shared.database_checks import check_durability
+from shared.grpc_server import GrpcServer
+from shared.guards import Guards, peer_tokens
+from shared.telemetry import MetricsEndpoint, new_registry
+from shared.transport.backend import Backend
+from shared.transport.channels import open_channel
+from shared.transport.dispatch import LocalBackend
+from shared.transport.envelope_client import EnvelopeBackend
+
+SERVICE = "gateway"
+HEALTH_TIMEOUT_SECONDS = 1.5
+"""A little more than a service takes to find its own database silent."""
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def services_of(file: FileDescriptor) -> list[ServiceDescriptor]:
+    """Return the services of a proto file."""
+    return list(file.services_by_name.values())
+
+
+class GatewayApp:
+    """The gateway of one process. Build it inside the event loop."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        """Raise SystemExit when the development profile, whose passwords everybody knows, would listen beyond this machine."""
+        if settings.profile == "development" and settings.host not in LOOPBACK:
+            raise SystemExit(f"setting CHARGING_HOST: the development profile listens on loopback only, not on {settings.host}")
+        self._settings = settings
+        registry = new_registry()
+        self.database = Database(
+            settings.database_url, settings.database_schema, pool_size=settings.database_pool_size, application_name=SERVICE
+        )
+        self._identity = build_identity(settings, self.database.pool)
+        self._guards = Guards(settings, SERVICE, self._identity.trust, registry)
+        self.table = self._guards.table(self._identity.servicers)
+        self.grpc_server = GrpcServer(
+            self.table, host=settings.host, port=settings.grpc_port, with_reflection=settings.reflection, ready=self.database.ready
+        )
+        tokens = peer_tokens(settings, SERVICE)
+        self._remotes = {
+            "vendor_credit": _Remote("vendor_credit", settings.vendor_credit_address, tokens),
+            "customer_charge": _Remote("customer_charge", settings.customer_charge_address, tokens),
+        }
+        local = LocalBackend(self.table)
+        homes: list[tuple[FileDescriptor, Backend]] = [
+            (identity_pb2.DESCRIPTOR, local),
+            (vendor_credit_pb2.DESCRIPTOR, self._remotes["vendor_credit"].backend),
+            (customer_charge_pb2.DESCRIPTOR, self._remotes["customer_charge"].backend),
+        ]
+        app = build_app(
+            [service for file, _ in homes for service in services_of(file)],
+            {service.full_name: backend for file, backend in homes for service in services_of(file)},
+            settings,
+            self.ready,
+        )
+        self.http_server = HttpServer(app, settings)
+        self._metrics = MetricsEndpoint(settings, registry)
+
+    async def start(self) -> None:
+        """Connect, check the database's durability, and serve. Raises DatabaseNotDurable."""
+        await self.database.open()
+        async with self.database.reading() as connection:
+            await check_durability(connection, self._settings.profile)
+        await self._identity.start()
+        await self.grpc_server.start()
+        await self.http_server.start()
+        self._metrics.start()
+
+    async def stop(self) -> None:
+        """Drain the calls in flight, the outer door first, and close everything they used."""
+        await self.http_server.stop()
+        await self.grpc_server.stop(self._settings.drain_seconds)
+        for remote in self._remotes.values():
+            await remote.close()
+        await self._guards.close()
+        await self._identity.close()
+        await self.database.close()
+        self._metrics.stop()
+
+    async def ready(self) -> dict[str, bool]:
+        """Tell for each part this process needs whether it answers. Redis is not among them: the money path does without it."""
+        return {"database": await self.database.ready()} | {name: await remote.ready() for name, remote in self._remotes.items()}
+
+
+class _Remote:
+    """Another service: its channel, its envelopes, and its health."""
+
+    def __init__(self, service: str, address: str, tokens: PeerTokenSource) -> None:
+        self._channel = open_channel(address)
+        self._health = health_pb2_grpc.HealthStub(self._channel)
+        self.backend = EnvelopeBackend(self._channel, lambda: tokens.token(service), name=service)
+
+    async def ready(self) -> bool:
+        """Tell whether the service says that it serves."""
+        try:
+            answer = await self._health.Check(health_pb2.HealthCheckRequest(), timeout=HEALTH_TIMEOUT_SECONDS)
+        except grpc.aio.AioRpcError:
+            return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    async def close(self) -> None:
+        """Wait for what is under way and disconnect."""
+        await self.backend.close()
+        await self._channel.close()

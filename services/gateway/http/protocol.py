@@ -1,0 +1,123 @@
+"""uvicorn's HTTP/1.1 protocol, with what it lacks: limits on the time and size of an arriving request and on connections, a soft end."""
+
+import asyncio
+from http import HTTPStatus
+from typing import ClassVar
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from services.gateway.http.problems import ProblemError
+from services.gateway.http.requests import HEADER_BYTES_MAX
+from shared.uuid7 import uuid7_text
+
+MESSAGE_BYTES_MAX = 16 * 1024 * 1024
+"""Of a whole request on the wire. The app holds bodies to their own, smaller limits; this is for what it never sees: endless trailers and
+chunk extensions. Four times the largest body, because a body may come in very small chunks."""
+
+
+class Connections:
+    """What the connections of one server have in common."""
+
+    def __init__(self, *, receive_timeout_seconds: float, connections_max: int) -> None:
+        self.receive_timeout_seconds = receive_timeout_seconds
+        self.connections_max = connections_max
+        self.draining = False
+        self.emptied = asyncio.Event()
+        """Set while draining as soon as no connection is left."""
+
+
+def protocol_of(shared: Connections) -> type["HttpProtocol"]:
+    """Return the protocol class of one server. uvicorn's constructor takes no more arguments, so what is shared comes with the class."""
+    return type("BoundHttpProtocol", (HttpProtocol,), {"shared": shared})
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One connection.
+
+    One timer watches it for as long as it lives, so that a request costs assignments and not a timer of its own. It drops a client whose
+    request takes longer than `receive_timeout_seconds` to arrive, and one that reads nothing of its answer for as long.
+    """
+
+    shared: ClassVar[Connections]
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start watching, or refuse the connection when there are too many."""
+        super().connection_made(transport)
+        self._receiving_since: float | None = self.loop.time()
+        self._message_bytes = 0
+        self._in_head = True
+        self._unsent_bytes = 0
+        self._watcher = self.loop.call_later(self.shared.receive_timeout_seconds, self._watch)
+        if len(self.connections) > self.shared.connections_max:
+            self._refuse(ProblemError.of("OVERLOADED", "too many connections are open", headers=[(b"retry-after", b"1")]))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop watching."""
+        super().connection_lost(exc)
+        self._watcher.cancel()
+        if self.shared.draining and not self.connections:
+            self.shared.emptied.set()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what arrived, unless the request has become too large."""
+        self._message_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._message_bytes > HEADER_BYTES_MAX:
+            self._refuse(ProblemError.of("HEADERS_TOO_LARGE", f"the request line and headers are larger than {HEADER_BYTES_MAX} bytes"))
+        elif self._message_bytes > MESSAGE_BYTES_MAX:
+            self._refuse(ProblemError.of("BODY_TOO_LARGE", f"the request is larger than {MESSAGE_BYTES_MAX} bytes"))
+
+    def on_message_begin(self) -> None:
+        """Note when the request began to arrive."""
+        super().on_message_begin()
+        self._receiving_since = self._receiving_since or self.loop.time()
+
+    def on_headers_complete(self) -> None:
+        """Start the request; during a drain it is the last one of its connection."""
+        self._in_head = False
+        super().on_headers_complete()
+        if self.shared.draining:
+            self.end_after_response()
+
+    def on_message_complete(self) -> None:
+        """Note that the whole request is here."""
+        self._receiving_since = None
+        self._message_bytes = 0
+        self._in_head = True
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP with a problem document, like every other refusal."""
+        self._refuse(ProblemError.of("INVALID_ARGUMENT", "the request is not valid HTTP/1.1"))
+
+    def end_after_response(self) -> None:
+        """Tell the client of a request under way, by `Connection: close`, that it is the last one on this connection."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+
+    def _watch(self) -> None:
+        timeout = self.shared.receive_timeout_seconds
+        elapsed = self.loop.time() - self._receiving_since if self._receiving_since is not None else 0.0
+        unsent = self.transport.get_write_buffer_size()
+        if unsent and unsent == self._unsent_bytes:
+            self.transport.abort()
+            return
+        if elapsed >= timeout:
+            self._refuse(ProblemError.of("REQUEST_TIMEOUT", f"the request did not arrive within {timeout:g} seconds"))
+            elapsed = 0.0
+        self._unsent_bytes = unsent
+        self._watcher = self.loop.call_later(timeout - elapsed, self._watch)
+
+    def _refuse(self, problem: ProblemError) -> None:
+        """Send a problem, where the client would not take it for the answer to another request, and close the connection."""
+        if self.transport.is_closing():
+            return
+        between_requests = self.cycle is None or self.cycle.response_complete
+        own_request_unanswered = not self._in_head and not self.pipeline and not self.cycle.response_started
+        if between_requests or own_request_unanswered:
+            response = problem.response(uuid7_text())
+            head = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}".encode()]
+            head += [name + b": " + value for name, value in (*self.server_state.default_headers, *response.headers)]
+            head += [b"content-length: %d" % len(response.body), b"connection: close", b"", b""]
+            self.transport.write(b"\r\n".join(head) + response.body)
+        self.transport.close()
