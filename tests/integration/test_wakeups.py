@@ -142,7 +142,7 @@ def test_waker_forgets_the_slots_it_woke() -> None:
     for slot in range(1000):
         waker.wake(slot)
         assert sent.get(timeout=2) == slot
-    assert len(waker._next_at) < 10  # noqa: SLF001 - memory has no other face
+    assert len(waker._next_at) < 10
     waker.close()
 
 
