@@ -156,6 +156,7 @@ class Supervision:
             "childlogdir": str(self.folder / "logs"),
             "umask": "077",
             "minprocs": "1",
+            "loglevel": "warn",
         }
         if os.geteuid() == 0:
             settings["user"] = "root"  # says that this is meant; without it supervisord complains
