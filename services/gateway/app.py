@@ -109,7 +109,9 @@ class _Remote:
     async def ready(self) -> bool:
         """Tell whether the service says that it serves."""
         try:
-            answer = await self._health.Check(health_pb2.HealthCheckRequest(), timeout=HEALTH_TIMEOUT_SECONDS)
+            answer = await self._health.Check(  # type: ignore[attr-defined]  # missing from the published type stubs
+                health_pb2.HealthCheckRequest(), timeout=HEALTH_TIMEOUT_SECONDS
+            )
         except grpc.aio.AioRpcError:
             return False
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

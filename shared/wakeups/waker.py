@@ -69,6 +69,8 @@ class Waker:
                 due = [slot for slot in self._pending if self._next_at.get(slot, 0.0) <= now]
                 if due:
                     self._pending.difference_update(due)
+                    # Only the slots of the last 10 ms are remembered: slots may be as many as vendors.
+                    self._next_at = {slot: at for slot, at in self._next_at.items() if at > now}
                     self._next_at.update(dict.fromkeys(due, now + self._spacing_seconds))
                     return due
                 earliest = min((self._next_at[slot] for slot in self._pending), default=None)

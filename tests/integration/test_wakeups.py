@@ -135,6 +135,17 @@ def test_waker_never_loses_the_wake_that_follows_a_hint() -> None:
     waker.close()
 
 
+def test_waker_forgets_the_slots_it_woke() -> None:
+    """However many slots there are over time, only the latest are remembered."""
+    sent: SimpleQueue[int] = SimpleQueue()
+    waker = Waker(sent.put, spacing_seconds=0.0)
+    for slot in range(1000):
+        waker.wake(slot)
+        assert sent.get(timeout=2) == slot
+    assert len(waker._next_at) < 10
+    waker.close()
+
+
 def test_waker_with_redis_down_neither_blocks_nor_raises_and_says_so_once() -> None:
     """Hints are dropped; the caller notices nothing."""
     broker = build_broker(DEAD_URL)

@@ -135,4 +135,4 @@ class HttpDoor:
 def _other_method(request: Request, allow: bytes) -> Response:
     if request.method == "OPTIONS":
         return Response(204, [(b"allow", allow)])
-    raise ProblemError.of("METHOD_NOT_ALLOWED", f"this path takes {allow.decode()}", headers=[(b"allow", allow)])
+    raise ProblemError.of("HTTP_METHOD_NOT_ALLOWED", f"this path takes {allow.decode()}", headers=[(b"allow", allow)])

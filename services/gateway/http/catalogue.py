@@ -18,10 +18,13 @@ CATALOGUE: Mapping[str, Reason] = {
     "INVALID_ARGUMENT": Reason(
         400, "The request is wrong", "Correct the fields listed in `errors`. Repeating the request as it is cannot help."
     ),
+    "MALFORMED_MESSAGE": Reason(
+        400, "The request is not a message of this method", "Use the stubs of the version of the contract that is served."
+    ),
     "PATH_NOT_FOUND": Reason(
         404, "There is nothing at this path", "Compare the path with this reference; the slash at its end is part of it."
     ),
-    "METHOD_NOT_ALLOWED": Reason(405, "The path does not take this method", "Use one of the methods in the `Allow` header."),
+    "HTTP_METHOD_NOT_ALLOWED": Reason(405, "The path does not take this method", "Use one of the methods in the `Allow` header."),
     "REQUEST_TIMEOUT": Reason(408, "The request came too slowly", "Send the whole request at once. Nothing was done."),
     "BODY_TOO_LARGE": Reason(413, "The body is too large", "Send less at once: split a batch. Nothing was done."),
     "UNSUPPORTED_MEDIA_TYPE": Reason(415, "The body is not JSON", "Send UTF-8 JSON with `Content-Type: application/json`, not compressed."),
@@ -29,12 +32,15 @@ CATALOGUE: Mapping[str, Reason] = {
     "OVERLOADED": Reason(
         503, "Too much to do", "Nothing was done. Try again after `Retry-After` seconds, with the same `Idempotency-Key`."
     ),
+    "SHUTTING_DOWN": Reason(503, "The process is stopping", "Nothing was done. Try again: another process takes over."),
     # Who calls.
     "UNAUTHENTICATED": Reason(
         401, "The token is missing or not valid", "Get a new token by `POST /api/auth/token/` and send `Authorization: Token <token>`."
     ),
     "WRONG_CREDENTIALS": Reason(401, "User name or password is wrong", "Check both. An unknown user gets the same answer."),
     "PERMISSION_DENIED": Reason(403, "The caller may not do this", "Ask an operator: the token's role does not allow this call."),
+    "ROLE_NOT_ALLOWED": Reason(403, "The role may not do this", "The metadata names the role; use a token of one that may."),
+    "METHOD_NOT_ALLOWED": Reason(403, "Nobody may call this method", "The contract gives it no policy."),
     "USER_DISABLED": Reason(409, "The user is disabled", "A disabled user gets no token."),
     "TRUST_STALE": Reason(503, "Tokens cannot be verified just now", "Try again soon."),
     # What is not there. Another vendor's object answers exactly like a missing one.
@@ -48,6 +54,7 @@ CATALOGUE: Mapping[str, Reason] = {
     "USER_NOT_FOUND": Reason(404, "There is no such user", "Check the id."),
     # What the state of things does not allow.
     "ALREADY_EXISTS": Reason(409, "It exists already", "Use the existing object or another name."),
+    "USERNAME_TAKEN": Reason(409, "The user name is taken", "Use another name."),
     "FAILED_PRECONDITION": Reason(409, "The state of things does not allow this", "Read the object again before the next try."),
     "CONFLICT": Reason(409, "Something else happened to the same object", "Read the object again before the next try."),
     "REQUEST_DECIDED": Reason(
@@ -56,6 +63,7 @@ CATALOGUE: Mapping[str, Reason] = {
     "FOUR_EYES": Reason(409, "Submitter and approver are the same person", "Let another operator approve."),
     "BALANCE_CAP": Reason(409, "The balance would pass its cap", "Approve a smaller request."),
     "CREDIT_LIMIT_IN_USE": Reason(409, "The credit limit is in use", "A limit cannot be set below what the vendor already owes."),
+    "KEY_ROTATION_BUSY": Reason(409, "Another rotation of the signing key is under way", "Try again after `Retry-After` seconds."),
     # Retries.
     "IDEMPOTENCY_KEY_RUNNING": Reason(
         409, "A call with this key is still running", "Wait a moment and repeat the same call with the same key."
@@ -64,6 +72,7 @@ CATALOGUE: Mapping[str, Reason] = {
     "IDEMPOTENCY_KEY_REUSED": Reason(422, "The key was used for another request", "Repeat exactly the first request, or use a new key."),
     # Limits and trouble.
     "RATE_LIMITED": Reason(429, "Too many requests", "Try again after `Retry-After` seconds. Nothing was done."),
+    "COST_ABOVE_LIMIT": Reason(429, "The batch is larger than the limit ever allows", "Split the batch: waiting cannot help."),
     "RESOURCE_EXHAUSTED": Reason(429, "A limit is reached", "Try again after `Retry-After` seconds. Nothing was done."),
     "INTERNAL": Reason(
         500, "Something went wrong here", "Not the request's fault. Repeat it with the same `Idempotency-Key`; tell us the `request_id`."
@@ -72,6 +81,11 @@ CATALOGUE: Mapping[str, Reason] = {
     "UNAVAILABLE": Reason(
         503, "A part of the system is out of reach", "The outcome may be unknown: repeat the call with the same `Idempotency-Key`."
     ),
+    "DATABASE_UNAVAILABLE": Reason(
+        503, "The database is out of reach", "Try again after `Retry-After` seconds, with the same `Idempotency-Key`."
+    ),
+    "VENDOR_CREDIT_UNAVAILABLE": Reason(503, "The vendor service is out of reach", "Try again soon, with the same `Idempotency-Key`."),
+    "OUTCOME_UNKNOWN": Reason(503, "The outcome is unknown", "Repeat the call with the same `Idempotency-Key`: it has one effect."),
     "DEADLINE_EXCEEDED": Reason(
         504, "There was too little time", "The outcome may be unknown: repeat the call with the same `Idempotency-Key`."
     ),

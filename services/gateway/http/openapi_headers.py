@@ -19,8 +19,8 @@ REQUEST_HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-Id": {
         "name": "X-Request-Id",
         "in": "header",
-        "description": "Name of this request in logs and answers, 1 to 128 printable ASCII characters; made when absent.",
-        "schema": {"type": "string"},
+        "description": "Name of this request in logs and answers, 1 to 128 letters, digits and `._:-`; made when absent.",
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,128}$"},
     },
 }
 

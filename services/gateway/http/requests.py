@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from services.gateway.http.asgi import Header, Receive, Scope
 from services.gateway.http.problems import ProblemError
 from shared.errors import FieldViolation
+from shared.interceptors.context import REQUEST_ID
 from shared.uuid7 import uuid7_text
 
 HEADER_BYTES_MAX = 16 * 1024
@@ -26,7 +27,6 @@ _USED = frozenset(
     }
 )
 _ONCE_ONLY = {b"authorization": "Authorization", b"idempotency-key": "Idempotency-Key"}
-_REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 _JSON_TYPE = re.compile(rb'application/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?', re.IGNORECASE)
 
 
@@ -56,7 +56,7 @@ class Request:
         """Return the request of an ASGI scope. Checks nothing, so that every refusal already has a request id."""
         headers, repeated, size = _collect(scope["headers"])
         call_id = uuid7_text()
-        wanted_id = headers.get(b"x-request-id", b"")
+        wanted_id = headers.get(b"x-request-id", b"").decode("latin-1")
         return cls(
             method=scope["method"],
             query=scope["query_string"],
@@ -66,7 +66,7 @@ class Request:
             peer=scope["client"][0] if scope.get("client") else "",
             receive=receive,
             call_id=call_id,
-            request_id=wanted_id.decode() if _REQUEST_ID.fullmatch(wanted_id) else call_id,
+            request_id=wanted_id if REQUEST_ID.fullmatch(wanted_id) else call_id,
         )
 
     def check_head(self) -> None:

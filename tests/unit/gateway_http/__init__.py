@@ -1,0 +1,1 @@
+"""Tests of the HTTP/JSON door, with the services behind it faked."""

@@ -1,0 +1,157 @@
+"""A door with fake services behind it, and a client that speaks ASGI to it."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from charging.customer_charge.v1 import customer_charge_pb2
+from charging.identity.v1 import identity_pb2
+from charging.vendor_credit.v1 import vendor_credit_pb2
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
+
+from services.gateway.http.app import HttpDoor, build_app
+from services.gateway.settings import GatewaySettings
+from shared.errors import ChargingError
+from shared.interceptors.error_mapping import status_of
+from shared.policy import methods_of
+from shared.transport.backend import Answer
+
+SERVICES: list[ServiceDescriptor] = [
+    service for module in (identity_pb2, vendor_credit_pb2, customer_charge_pb2) for service in module.DESCRIPTOR.services_by_name.values()
+]
+
+
+@dataclass
+class Call:
+    """What a backend was asked."""
+
+    method: str
+    request: Any
+    metadata: dict[str, str]
+    timeout_seconds: float
+
+
+class FakeBackend:
+    """Records calls and answers with what the test prepared: a message, an Answer, an error, or a coroutine function that makes an Answer."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.answer: Message | Answer | ChargingError | Callable[..., Any] | None = None
+        self.trailers: dict[str, str | bytes] = {}
+        self._methods = methods_of(SERVICES)
+
+    async def call(self, method: str, message: bytes, metadata: Sequence[tuple[str, str]], timeout_seconds: float) -> Answer:
+        """Record the call and answer it."""
+        request_class = self._methods[method].input_type._concrete_class
+        self.calls.append(Call(method, request_class.FromString(message), dict(metadata), timeout_seconds))
+        answer = self.answer
+        if isinstance(answer, Answer):
+            return answer
+        if isinstance(answer, ChargingError):
+            details = status_of(answer).SerializeToString()
+            return Answer(answer.code, answer.message, trailers={"grpc-status-details-bin": details, **self.trailers})
+        if callable(answer):
+            made: Answer = await answer()
+            return made
+        return Answer(0, message=answer.SerializeToString() if answer is not None else b"", trailers=self.trailers)
+
+
+@dataclass
+class Reply:
+    """A response as a client sees it."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """Return the body's value."""
+        return json.loads(self.body)
+
+    @property
+    def fields(self) -> set[str]:
+        """Return the names of the fields that a problem names."""
+        return {error["field"] for error in self.json["errors"]}
+
+
+@dataclass
+class Client:
+    """Sends requests to the door, without a network."""
+
+    door: HttpDoor
+    backend: FakeBackend
+    settings: GatewaySettings
+    peer: str = "192.0.2.7"
+    headers: list[tuple[str, str]] = field(default_factory=list)
+
+    async def send(self, method: str, target: str, body: bytes = b"", headers: Sequence[tuple[str, str]] = ()) -> Reply:
+        """Send one request with exactly these headers and return the response."""
+        path, _, query = target.partition("?")
+        sent: list[Any] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "client": (self.peer, 4711),
+            "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers],
+        }
+        await self.door(scope, receive, send)
+        start, content = sent
+        names = [name.decode() for name, _ in start["headers"]]
+        assert len(set(names)) == len(names)
+        return Reply(start["status"], {name.decode(): value.decode() for name, value in start["headers"]}, content["body"])
+
+    async def get(self, target: str, **headers: str) -> Reply:
+        """Send a GET."""
+        return await self.send("GET", target, headers=_named(headers))
+
+    async def post(self, target: str, body: bytes | str | Mapping[str, Any], **headers: str) -> Reply:
+        """Send a POST with a JSON body, given as it is or as a value."""
+        raw = body.encode() if isinstance(body, str) else body if isinstance(body, bytes) else json.dumps(body).encode()
+        length = [("content-length", str(len(raw))), ("content-type", "application/json")]
+        return await self.send("POST", target, raw, [*length, *_named(headers)])
+
+    @property
+    def last(self) -> Call:
+        """Return the last call that reached a backend."""
+        return self.backend.calls[-1]
+
+
+def _named(headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [(name.replace("_", "-"), value) for name, value in headers.items()]
+
+
+def settings_of(**values: Any) -> GatewaySettings:
+    """Return settings for a door."""
+    return GatewaySettings(database_url="postgresql://unused", key_encryption_secret="k" * 32, **values)
+
+
+async def everything_ready() -> dict[str, bool]:
+    """Say that every part can be reached."""
+    return {"database": True}
+
+
+def client_of(**values: Any) -> Client:
+    """Return a client of a new door with the given settings."""
+    backend, settings = FakeBackend(), settings_of(**values)
+    door = build_app(SERVICES, {service.full_name: backend for service in SERVICES}, settings, everything_ready)
+    return Client(door, backend, settings)
+
+
+@pytest.fixture
+def client() -> Client:
+    """Give a client of a new door."""
+    return client_of()
