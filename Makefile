@@ -28,7 +28,8 @@ $(STAMP): requirements-dev.lock pyproject.toml shared/stubs/pyproject.toml
 		echo "$(PYTHON) has no venv module. On Debian and Ubuntu this command brings it: sudo apt-get install -y python3-venv" >&2; exit 1; }
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e shared/stubs
+	@# setuptools warns of what an editable installation is; it is meant.
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e shared/stubs
 	@touch $@
 
 run: $(STAMP) ## serve everything in this terminal until Ctrl-C

@@ -77,18 +77,19 @@ class Supervision:
         config = self.folder / "supervisord.conf"
         config.unlink(missing_ok=True)
         config.touch(mode=0o600)
-        config.write_text(self._config())
-        self._supervisord = subprocess.Popen(
-            # Killed with us, and its children with it: no drain, but nothing is left behind, and what was accepted is durable.
-            confined("plain", signal.SIGKILL, sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", config),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=self.log_of("supervisor").open("ab"),
-            env=self.environment,
-            cwd=ROOT,
-            # Ctrl-C in the terminal reaches the runner only, which then stops everything in order.
-            start_new_session=True,
-        )
+        config.write_text(self.config())
+        with self.log_of("supervisor").open("ab") as log:
+            self._supervisord = subprocess.Popen(
+                # Killed with us, and its children with it: no drain, but nothing is left behind, and what was accepted is durable.
+                confined("plain", signal.SIGKILL, sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", config),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                env=self.environment,
+                cwd=ROOT,
+                # Ctrl-C in the terminal reaches the runner only, which then stops everything in order.
+                start_new_session=True,
+            )
         deadline = time.monotonic() + START_SECONDS_MAX
         while True:
             try:
@@ -142,7 +143,8 @@ class Supervision:
     def _stop_seconds(self) -> int:
         return math.ceil(float(self.environment.get("CHARGING_DRAIN_SECONDS", "10"))) + 2
 
-    def _config(self) -> str:
+    def config(self) -> str:
+        """Return what supervisord is told."""
         sections = [self._main_section(), self._control_section()]
         for order in sorted({instance.program.stop_order for instance in self.instances}):
             members = [instance.name for instance in self.instances if instance.program.stop_order == order]
