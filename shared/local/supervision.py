@@ -72,6 +72,8 @@ class Supervision:
         (self.folder / "logs").mkdir(parents=True, exist_ok=True, mode=0o700)
         for name in ("supervisor", *(instance.name for instance in self.instances)):
             self.log_of(name).write_bytes(b"")
+        # supervisord would tell of a socket that a killed one left behind.
+        (self.folder / "supervisor.sock").unlink(missing_ok=True)
         config = self.folder / "supervisord.conf"
         config.unlink(missing_ok=True)
         config.touch(mode=0o600)
