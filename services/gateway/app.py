@@ -46,7 +46,7 @@ class GatewayApp:
         self.database = Database(
             settings.database_url, settings.database_schema, pool_size=settings.database_pool_size, application_name=SERVICE
         )
-        self._identity = build_identity(settings, self.database.pool)
+        self._identity = build_identity(settings, self.database)
         self._guards = Guards(settings, SERVICE, self._identity.trust, registry)
         self.table = self._guards.table(self._identity.servicers)
         self.grpc_server = GrpcServer(

@@ -69,7 +69,7 @@ async def test_a_header_given_twice_is_refused(client: Client, name: str) -> Non
 
 
 async def test_a_token_that_cannot_travel_is_refused(client: Client) -> None:
-    """gRPC metadata is ASCII."""
+    """GRPC metadata is ASCII."""
     reply = await client.post(CHARGE, BODY, authorization="Token é")
     assert (reply.status, reply.fields) == (400, {"Authorization"})
 
