@@ -81,7 +81,7 @@ def test_the_env_file_leads_to_both_engines(stack: Stack) -> None:
     for name in ("REDIS_URL", "CHARGING_CACHE_REDIS_URL"):
         with redis.Redis.from_url(values[name], decode_responses=True) as client:
             policies.append(client.config_get("maxmemory-policy")["maxmemory-policy"])
-    assert policies == ["noeviction", "volatile-ttl"]
+    assert policies == ["noeviction", "volatile-lru"]
 
 
 def test_what_dies_is_started_again(stack: Stack) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from http import HTTPStatus
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -31,6 +31,41 @@ def protocol_of(shared: Connections) -> type["HttpProtocol"]:
     return type("BoundHttpProtocol", (HttpProtocol,), {"shared": shared})
 
 
+class JoinedWrites:
+    """A transport that sends the head of a response together with its first body bytes: one system call and one packet, not two.
+
+    uvicorn writes the head by itself. It is held back until the next write, or until this turn of the loop ends.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send the data, now or with what follows it in this turn."""
+        if self._held:
+            self._transport.write(self._held + data)
+            self._held = b""
+        elif data:
+            self._held = data
+            self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Send what is held back."""
+        if self._held:
+            self._transport.write(self._held)
+            self._held = b""
+
+    def close(self) -> None:
+        """Send what is held back, then close."""
+        self.flush()
+        self._transport.close()
+
+
 class HttpProtocol(HttpToolsProtocol):
     """One connection.
 
@@ -42,7 +77,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start watching, or refuse the connection when there are too many."""
-        super().connection_made(transport)
+        super().connection_made(JoinedWrites(transport, self.loop))  # type: ignore[arg-type]
         self._receiving_since: float | None = self.loop.time()
         self._message_bytes = 0
         self._in_head = True
