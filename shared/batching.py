@@ -53,6 +53,7 @@ class NaturalBatcher(Generic[T, R]):
         self._observe = observe
         self._queue: OrderedDict[asyncio.Future[R], T] = OrderedDict()
         self._runners: set[asyncio.Task[None]] = set()
+        self._running = 0
         self._starting = False
         self._closed = False
         # A batch belongs to no single caller: it must not see the context (current call, log fields) of the one that happened to start it.
@@ -85,7 +86,7 @@ class NaturalBatcher(Generic[T, R]):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[R] = loop.create_future()
         self._queue[future] = item
-        if not self._starting and len(self._runners) < self._max_in_flight:
+        if not self._starting and self._running < self._max_in_flight:
             self._start(loop)
         return future
 
@@ -99,18 +100,23 @@ class NaturalBatcher(Generic[T, R]):
         # The task takes its batch when it first runs, so all items submitted in this turn of the loop leave together; until then no
         # second one is started, it would find nothing.
         self._starting = True
+        self._running += 1
         runner = loop.create_task(self._drain(loop), name=f"batch:{self._name}", context=self._context.copy())
         self._runners.add(runner)
         runner.add_done_callback(self._runners.discard)
 
     async def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
         self._starting = False
-        while batch := self._take():
-            if self._queue and not self._starting and len(self._runners) < self._max_in_flight:
-                self._start(loop)
-            if self._observe is not None:
-                self._observe(len(batch))
-            await self._run_batch(batch)
+        try:
+            while batch := self._take():
+                if self._queue and not self._starting and self._running < self._max_in_flight:
+                    self._start(loop)
+                if self._observe is not None:
+                    self._observe(len(batch))
+                await self._run_batch(batch)
+        finally:
+            # In the very step that found the queue empty: whoever submits next must see that nobody will come for it.
+            self._running -= 1
 
     def _take(self) -> list[tuple[asyncio.Future[R], T]]:
         queue = self._queue

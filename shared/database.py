@@ -82,11 +82,6 @@ class Database:
             await asyncio.wait(self._running)
         await self._pool.close()
 
-    @property
-    def pool(self) -> AsyncConnectionPool[Connection]:
-        """Return the pool itself, for its statistics."""
-        return self._pool
-
     async def ready(self) -> bool:
         """Tell whether the database answers within a second."""
         try:

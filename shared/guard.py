@@ -4,6 +4,8 @@ The handlers of all servicers are collected once, each folded into the chain onc
 method up in the same table, so a call meets the same guards whichever way it came. A method without a policy never gets into the table.
 """
 
+from __future__ import annotations  # grpc's handler type takes parameters in its type stubs only
+
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -74,7 +76,7 @@ def _fold(
         ) -> grpc.RpcMethodHandler[Any, Any]:
             return inner
 
-        handler = _run_now(interceptor.intercept_service(continuation, details))  # type: ignore[no-untyped-call]
+        handler = _run_now(interceptor.intercept_service(continuation, details))
     return handler
 
 

@@ -28,7 +28,7 @@ class CommonSettings(BaseSettings):
     """The broker: no eviction, append-only file."""
 
     cache_redis_url: str = ""
-    """Claims, limits and cached look-ups: bounded memory, volatile-ttl. Empty means the broker's."""
+    """Claims, limits and cached look-ups: bounded memory, volatile-lru. Empty means the broker's."""
 
     peer_name: str = ""
     """Name of this process's own key; empty means the service's name."""

@@ -46,7 +46,7 @@ class GatewayApp:
         self.database = Database(
             settings.database_url, settings.database_schema, pool_size=settings.database_pool_size, application_name=SERVICE
         )
-        self._identity = build_identity(settings, self.database.pool)
+        self._identity = build_identity(settings, self.database)
         self._guards = Guards(settings, SERVICE, self._identity.trust, registry)
         self.table = self._guards.table(self._identity.servicers)
         self.grpc_server = GrpcServer(
@@ -109,7 +109,9 @@ class _Remote:
     async def ready(self) -> bool:
         """Tell whether the service says that it serves."""
         try:
-            answer = await self._health.Check(health_pb2.HealthCheckRequest(), timeout=HEALTH_TIMEOUT_SECONDS)
+            answer = await self._health.Check(  # type: ignore[attr-defined]  # missing from the published type stubs
+                health_pb2.HealthCheckRequest(), timeout=HEALTH_TIMEOUT_SECONDS
+            )
         except grpc.aio.AioRpcError:
             return False
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

@@ -3,14 +3,16 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from psycopg_pool import AsyncConnectionPool
-
 from services.gateway.settings import GatewaySettings
+from shared.database import Database
 
 
 @asynccontextmanager
-async def one_connection(settings: GatewaySettings) -> AsyncIterator[AsyncConnectionPool]:
-    """Give a pool of one connection to the gateway's schema."""
-    kwargs = {"autocommit": True, "options": f"-c search_path={settings.database_schema}"}
-    async with AsyncConnectionPool(settings.database_url, kwargs=kwargs, min_size=1, max_size=1, open=False) as pool:
-        yield pool
+async def open_database(settings: GatewaySettings) -> AsyncIterator[Database]:
+    """Give the gateway's database, with one connection."""
+    database = Database(settings.database_url, settings.database_schema, pool_size=1, application_name="gateway.command")
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()

@@ -12,7 +12,7 @@ import getpass
 import sys
 from datetime import UTC, datetime
 
-from services.gateway.command_line import one_connection
+from services.gateway.command_line import open_database
 from services.gateway.domain.users import NewUser, User, check_new_password, checked_new_user
 from services.gateway.operations.create_user import create_user
 from services.gateway.passwords import Passwords
@@ -38,8 +38,8 @@ async def run(settings: GatewaySettings, new_user: NewUser, password: str) -> Us
     """Create the user in the database that the settings name."""
     passwords = Passwords()
     try:
-        async with one_connection(settings) as pool:
-            return await create_user(pool, passwords, new_user=new_user, password=password, now=datetime.now(UTC), actor=ACTOR)
+        async with open_database(settings) as database:
+            return await create_user(database, passwords, new_user=new_user, password=password, now=datetime.now(UTC), actor=ACTOR)
     finally:
         passwords.close()
 

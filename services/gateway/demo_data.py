@@ -8,13 +8,12 @@ import contextlib
 import sys
 from datetime import UTC, datetime
 
-from psycopg_pool import AsyncConnectionPool
-
-from services.gateway.command_line import one_connection
+from services.gateway.command_line import open_database
 from services.gateway.domain.users import checked_new_user
 from services.gateway.operations.create_user import create_user
 from services.gateway.passwords import Passwords
 from services.gateway.settings import GatewaySettings
+from shared.database import Database
 from shared.errors import AlreadyExists
 from shared.principal import Role
 from shared.settings import load_settings
@@ -22,21 +21,21 @@ from shared.settings import load_settings
 ACTOR = "demo_data"
 
 
-async def create_demo_users(pool: AsyncConnectionPool, passwords: Passwords, now: datetime) -> None:
+async def create_demo_users(database: Database, passwords: Passwords, now: datetime) -> None:
     """Create those demo users that are not there yet."""
     for username, role, vendor_ids in (("operator", Role.OPERATOR, []), ("partner", Role.PARTNER, [1])):
         new_user = checked_new_user(username, role, vendor_ids, rate_limit=None)
         # The password is the name, even where that is shorter than a real user's may be.
         with contextlib.suppress(AlreadyExists):
-            await create_user(pool, passwords, new_user=new_user, password=username, now=now, actor=ACTOR)
+            await create_user(database, passwords, new_user=new_user, password=username, now=now, actor=ACTOR)
 
 
 async def run(settings: GatewaySettings) -> None:
     """Create the demo users in the database that the settings name."""
     passwords = Passwords()
     try:
-        async with one_connection(settings) as pool:
-            await create_demo_users(pool, passwords, datetime.now(UTC))
+        async with open_database(settings) as database:
+            await create_demo_users(database, passwords, datetime.now(UTC))
     finally:
         passwords.close()
 

@@ -10,7 +10,6 @@ from charging.identity.v1.identity_pb2_grpc import (
     add_TrustServiceServicer_to_server,
     add_UserServiceServicer_to_server,
 )
-from psycopg_pool import AsyncConnectionPool
 
 from services.gateway.handlers.parts import Parts
 from services.gateway.handlers.token_service import TokenService
@@ -22,6 +21,7 @@ from services.gateway.operations.rotate_signing_key import ensure_signing_key
 from services.gateway.passwords import Passwords
 from services.gateway.settings import GatewaySettings
 from shared.auth.trust_state import TrustCopy, TrustState
+from shared.database import Database
 
 GATEWAY_ACTOR = "peer:gateway"
 """Who made the first signing key, in the operator log."""
@@ -44,30 +44,30 @@ class Identity:
 
         Raises ValueError when the signing key was encrypted with another secret than the one in the settings.
         """
-        await ensure_signing_key(self.parts.pool, self.parts.key_safe, now=self.parts.clock(), actor=GATEWAY_ACTOR)
+        await ensure_signing_key(self.parts.database, self.parts.key_safe, now=self.parts.clock(), actor=GATEWAY_ACTOR)
         await self.trust.refresh()
         self.trust.start()
 
     async def close(self) -> None:
-        """Stop what `start` began and let the threads go. The pool is the caller's."""
+        """Stop what `start` began and let the threads go. The database is the caller's."""
         await self.trust.close()
         self.parts.passwords.close()
 
 
 def build_identity(
     settings: GatewaySettings,
-    pool: AsyncConnectionPool,
+    database: Database,
     *,
     passwords: Passwords | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Identity:
-    """Return identity on a pool of autocommit connections whose search_path leads to the gateway's schema."""
+    """Return identity on the gateway's database, which the caller opens and closes."""
 
     async def fetch() -> TrustState:
-        return await read_trust_state(pool, now=clock())
+        return await read_trust_state(database, now=clock())
 
     parts = Parts(
-        pool=pool,
+        database=database,
         passwords=passwords or Passwords(),
         key_safe=KeySafe(settings.key_encryption_secret.get_secret_value()),
         trust=TrustCopy(fetch),

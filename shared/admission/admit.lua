@@ -1,17 +1,14 @@
 -- Decide and conclude the calls of one batch, in order, in one round trip.
 --
--- KEYS    three for each item, '' where it has none:
---           claim    string, 'run:<owner>' while a call runs, 'done:<owner>' after it
---           limit    list of admitted times (window) or string with the theoretical arrival time (gcra)
---           replay   string, gcra of the replay limit
 -- ARGV[1] now in microseconds since 2025, or '' for this server's clock: only tests bring their own, so clocks of processes never matter
--- ARGV[2] replay limit: requests      ARGV[3] replay limit: window in microseconds
--- then six for each item:
---           op       'window', 'gcra': spend that kind of limit, then claim   'free': only claim
---                    'end': conclude the claim
---           requests, window in microseconds, cost
---           owner    id of the call
---           life     milliseconds: of the claim; for 'end' of the done mark, 0 to free the key
+-- ARGV[2] the replay limit, as '<algorithm>:<requests>:<window in microseconds>'
+-- then for each item, in order, some keys and arguments:
+--   to decide    KEYS claim, limit, replay ('' for none)   ARGV the limit as above or 'free', cost, owner, life of the claim in ms
+--   to conclude  KEYS claim                                ARGV 'end', owner, life of the done mark in ms or 0 to free the key
+-- where
+--   claim    string, 'run:<owner>' while a call runs, 'done:<owner>' after it; the owner is the id of the call
+--   limit    list of admitted times (window) or string with the theoretical arrival time (gcra)
+--   replay   string, gcra of the replay limit
 -- Returns one text: for each item five integers separated by blanks: outcome remaining retry_us reset_us claimed
 --
 -- The arithmetic is that of sliding_window.py and gcra.py, where it is explained. Times are written with '%.3f': Lua's own conversion
@@ -26,6 +23,13 @@ if not now then
     local time = redis.call('TIME')
     now = (tonumber(time[1]) - 1735689600) * 1000000 + tonumber(time[2])
 end
+
+local function read_limit(text)
+    local algorithm, requests, window = string.match(text, '^(%a+):(%d+):(%d+)$')
+    return algorithm, tonumber(requests), tonumber(window)
+end
+
+local _, replay_requests, replay_window = read_limit(ARGV[2])
 
 local function write(number)
     return string.format('%.3f', number)
@@ -96,7 +100,7 @@ local function conclude(claim, owner, life)
     end
 end
 
-local function decide(claim, limit, replay, op, requests, window, cost, owner, life)
+local function decide(claim, limit, replay, limit_text, cost, owner, life)
     local known = claim ~= '' and redis.call('GET', claim)
     if known == 'run:' .. owner then
         redis.call('PEXPIRE', claim, life)
@@ -104,16 +108,17 @@ local function decide(claim, limit, replay, op, requests, window, cost, owner, l
     elseif known == 'done:' .. owner then
         return RESUME, 0, 0, 0, 0
     elseif known then
-        local allowed, remaining, retry, reset = spend_gcra(replay, tonumber(ARGV[2]), tonumber(ARGV[3]), 1)
+        local allowed, remaining, retry, reset = spend_gcra(replay, replay_requests, replay_window, 1)
         if not allowed then
             return OVER_REPLAY_LIMIT, remaining, retry, reset, 0
         end
         return string.sub(known, 1, 5) == 'done:' and REPLAY or RUNNING, remaining, retry, reset, 0
     end
+    local algorithm, requests, window = read_limit(limit_text)
     local allowed, remaining, retry, reset = true, 0, 0, 0
-    if op == 'window' then
+    if algorithm == 'window' then
         allowed, remaining, retry, reset = spend_window(limit, requests, window)
-    elseif op == 'gcra' then
+    elseif algorithm == 'gcra' then
         allowed, remaining, retry, reset = spend_gcra(limit, requests, window, cost)
     end
     if not allowed then
@@ -127,20 +132,18 @@ local function decide(claim, limit, replay, op, requests, window, cost, owner, l
 end
 
 local out = {}
-for item = 1, #KEYS / 3 do
-    local key, arg = (item - 1) * 3, (item - 1) * 6 + 3
-    local op, owner, life = ARGV[arg + 1], ARGV[arg + 5], tonumber(ARGV[arg + 6])
-    if op == 'end' then
-        conclude(KEYS[key + 1], owner, life)
-        out[item] = '0 0 0 0 0'
+local key, arg = 1, 3
+while arg <= #ARGV do
+    if ARGV[arg] == 'end' then
+        conclude(KEYS[key], ARGV[arg + 1], tonumber(ARGV[arg + 2]))
+        out[#out + 1] = '0 0 0 0 0'
+        key, arg = key + 1, arg + 3
     else
-        out[item] = string.format(
-            '%d %d %.0f %.0f %d',
-            decide(
-                KEYS[key + 1], KEYS[key + 2], KEYS[key + 3],
-                op, tonumber(ARGV[arg + 2]), tonumber(ARGV[arg + 3]), tonumber(ARGV[arg + 4]), owner, life
-            )
+        local cost, owner, life = tonumber(ARGV[arg + 1]), ARGV[arg + 2], tonumber(ARGV[arg + 3])
+        out[#out + 1] = string.format(
+            '%d %.0f %.0f %.0f %d', decide(KEYS[key], KEYS[key + 1], KEYS[key + 2], ARGV[arg], cost, owner, life)
         )
+        key, arg = key + 3, arg + 4
     end
 end
 return table.concat(out, ' ')

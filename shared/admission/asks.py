@@ -59,7 +59,8 @@ class Verdict(NamedTuple):
     """The answer to an ask.
 
     `remaining`, `retry_us` and `reset_us` are of the limit that the call spent or ran into: the replay limit for REPLAY, RUNNING and
-    OVER_REPLAY_LIMIT, else its own (see `limits.Spending`). `claimed` is true when the call holds the claim and owes a conclusion.
+    OVER_REPLAY_LIMIT, else its own (see `limits.Spending`). `claimed` is true when the call holds its
+    claim, or may hold it: it owes a conclusion.
     """
 
     outcome: Outcome

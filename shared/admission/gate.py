@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from shared.admission.asks import Ask, Conclusion, Verdict
+from shared.admission.asks import Ask, Conclusion, Outcome, Verdict
 from shared.admission.limits import Quota, default_quota, replay_quota
 from shared.admission.local_gate import LocalGate
 from shared.admission.redis_gate import SCRIPT, RedisGate
@@ -59,8 +59,21 @@ class Gate:
     async def _handle(self, items: Sequence[Ask | Conclusion]) -> list[Verdict]:
         try:
             return await self._redis.handle(items)
-        except RedisOutError:
-            return self._local.handle(items)
+        except RedisOutError as error:
+            verdicts = self._local.handle(items)
+            return _owing_conclusions(items, verdicts) if error.asked else verdicts
+
+
+def _owing_conclusions(items: Sequence[Ask | Conclusion], verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Return the verdicts with every admitted call owing a conclusion.
+
+    Redis may have carried out the claims whose answer never came. Nobody would end such a claim, and until it expires it would answer 409
+    to a caller that repeats a finished call.
+    """
+    return [
+        verdict._replace(claimed=True) if isinstance(item, Ask) and item.claim_key and verdict.outcome is Outcome.GO else verdict
+        for item, verdict in zip(items, verdicts, strict=True)
+    ]
 
 
 def build_gate(settings: CommonSettings, *, observe: Callable[[int], None] | None = None) -> Gate:

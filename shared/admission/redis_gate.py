@@ -1,15 +1,15 @@
 """Decisions in Redis: one script call for a batch of calls (`admit.lua`)."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 
 from shared.admission.asks import Ask, Conclusion, Outcome, Verdict
 from shared.admission.limits import Quota
-from shared.admission.redis_link import RedisLink, RedisOutError
+from shared.admission.redis_link import RedisLink
 
 SCRIPT = Path(__file__).with_name("admit.lua")
 OUTCOMES = tuple(Outcome)
-NO_KEY = b""
 INTEGERS_PER_ITEM = 5
 
 
@@ -29,38 +29,35 @@ class RedisGate:
 
         Raises RedisOutError when Redis did not answer; what was asked may have happened.
         """
+        # As few arguments as can be: packing each costs more than anything else here.
         keys: list[bytes] = []
-        arguments: list[bytes | str | int] = [
-            b"" if self._clock_us is None else f"{self._clock_us():.3f}",
-            self._replays.requests,
-            self._replays.window_us,
-        ]
+        arguments: list[bytes | str | int] = [b"" if self._clock_us is None else f"{self._clock_us():.3f}", _limit_text(self._replays)]
         for item in items:
             if isinstance(item, Ask):
                 limit, limit_key, cost, claim_key, owner, claim_ms, replay_key = item
                 keys += (claim_key, limit_key, replay_key)
-                if limit is None:
-                    arguments += (b"free", b"0", b"0", b"0", owner, claim_ms)
-                else:
-                    arguments += (limit.algorithm.value, limit.requests, limit.window_us, cost, owner, claim_ms)
+                arguments += (b"free" if limit is None else _limit_text(limit), cost, owner, claim_ms)
             else:
-                keys += (item.claim_key, NO_KEY, NO_KEY)
-                arguments += (b"end", b"0", b"0", b"0", item.owner, item.done_ms)
-        return self._read(await self._link.run(keys, arguments), len(items))
+                keys.append(item.claim_key)
+                arguments += (b"end", item.owner, item.done_ms)
+        return await self._link.run(keys, arguments, partial(_read_verdicts, len(items)))
 
     async def close(self) -> None:
         """Close the connections."""
         await self._link.close()
 
-    def _read(self, answer: bytes, count: int) -> list[Verdict]:
-        try:
-            numbers = [int(text) for text in answer.split()]
-            if len(numbers) != count * INTEGERS_PER_ITEM:
-                raise ValueError(f"{len(numbers)} numbers for {count} items")
-            return [
-                Verdict(OUTCOMES[numbers[i]], numbers[i + 1], numbers[i + 2], numbers[i + 3], numbers[i + 4] == 1)
-                for i in range(0, len(numbers), INTEGERS_PER_ITEM)
-            ]
-        except (ValueError, IndexError) as error:
-            self._link.spoiled(error)
-            raise RedisOutError(f"Redis talks nonsense: {error}") from error
+
+@lru_cache(maxsize=4096)
+def _limit_text(quota: Quota) -> bytes:
+    return f"{quota.algorithm.value}:{quota.requests}:{quota.window_us}".encode()
+
+
+def _read_verdicts(count: int, answer: bytes) -> list[Verdict]:
+    """Return the verdicts in the script's answer. Raises ValueError or IndexError for anything else."""
+    numbers = [int(text) for text in answer.split()]
+    if len(numbers) != count * INTEGERS_PER_ITEM:
+        raise ValueError(f"{len(numbers)} numbers for {count} items")
+    return [
+        Verdict(OUTCOMES[numbers[i]], numbers[i + 1], numbers[i + 2], numbers[i + 3], numbers[i + 4] == 1)
+        for i in range(0, len(numbers), INTEGERS_PER_ITEM)
+    ]

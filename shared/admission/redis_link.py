@@ -1,9 +1,10 @@
 """Scripts in Redis for callers that cannot wait: one short time-out, no retry, and a breaker."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha1
 from pathlib import Path
+from typing import TypeVar
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -11,6 +12,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from shared.breaker import Breaker
+
+ResultT = TypeVar("ResultT")
 
 TIMEOUT_SECONDS = 0.05
 """A script call takes well under a millisecond; ten times its worst case under load is still a delay that no caller notices."""
@@ -20,7 +23,14 @@ GRACE_TURNS = 8
 
 
 class RedisOutError(Exception):
-    """Redis could not be asked, or its answer was no use; whatever was asked may have happened."""
+    """Redis could not be asked, or its answer was no use.
+
+    `asked` is true when something was sent: then whatever was asked may have happened, or may yet happen.
+    """
+
+    def __init__(self, message: str, *, asked: bool) -> None:
+        super().__init__(message)
+        self.asked = asked
 
 
 class RedisLink:
@@ -42,23 +52,23 @@ class RedisLink:
             url, socket_timeout=None, socket_connect_timeout=None, retry=Retry(NoBackoff(), 0), protocol=2, driver_info=None
         )
 
-    async def run(self, keys: Sequence[bytes | str], arguments: Sequence[bytes | str | int]) -> bytes:
-        """Return the text that the script returns. Raises RedisOutError when Redis is down, late, full, read-only or talks nonsense."""
+    async def run(self, keys: Sequence[bytes | str], arguments: Sequence[bytes | str | int], read: Callable[[bytes], ResultT]) -> ResultT:
+        """Return what `read` makes of the text that the script returns.
+
+        Raises RedisOutError when Redis is down, late, full or read-only, or when `read` raises because its answer is nonsense.
+        """
         if not self._breaker.allows():
-            raise RedisOutError("the breaker is open")
+            raise RedisOutError("the breaker is open", asked=False)
         try:
             answer = await self._bounded(keys, arguments)
             if not isinstance(answer, bytes):
                 raise TypeError(f"the script answered with {type(answer).__name__}")
-        except (RedisError, OSError, TimeoutError, TypeError, ValueError) as error:
-            self.spoiled(error)
-            raise RedisOutError(str(error)) from error
+            result = read(answer)
+        except (RedisError, OSError, TimeoutError, TypeError, ValueError, IndexError) as error:
+            self._breaker.failed(error)
+            raise RedisOutError(str(error), asked=True) from error
         self._breaker.succeeded()
-        return answer
-
-    def spoiled(self, error: BaseException) -> None:
-        """Count an answer that the caller could make no sense of as a failure."""
-        self._breaker.failed(error)
+        return result
 
     async def close(self) -> None:
         """Close all connections."""
@@ -82,6 +92,6 @@ class RedisLink:
 
     async def _evaluate(self, keys: Sequence[bytes | str], arguments: Sequence[bytes | str | int]) -> object:
         try:
-            return await self._client.execute_command("EVALSHA", self._sha, len(keys), *keys, *arguments)  # type: ignore[no-untyped-call]
+            return await self._client.execute_command("EVALSHA", self._sha, len(keys), *keys, *arguments)
         except NoScriptError:  # a restart or SCRIPT FLUSH: sent whole once, Redis keeps it again
-            return await self._client.execute_command("EVAL", self._source, len(keys), *keys, *arguments)  # type: ignore[no-untyped-call]
+            return await self._client.execute_command("EVAL", self._source, len(keys), *keys, *arguments)

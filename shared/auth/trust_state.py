@@ -16,6 +16,9 @@ import structlog
 REFRESH_SECONDS = 3.0
 """A revocation is known everywhere within this time; a fetch is three index scans, so asking often is cheap."""
 
+FIRST_TRIES_SECONDS = 0.2
+"""Between tries while there is no copy at all: a process that starts beside its gateway serves as soon as that does."""
+
 STALE_SECONDS = 60.0
 """Age from which the copy is too old for operators and long-lived tokens: twenty missed refreshes are no hiccup."""
 
@@ -97,7 +100,7 @@ class TrustCopy:
     async def _refresh_for_ever(self) -> None:
         while True:
             await self.refresh()
-            await asyncio.sleep(self._interval_seconds)
+            await asyncio.sleep(FIRST_TRIES_SECONDS if self.state is None else self._interval_seconds)
 
     async def _fetch_once(self) -> bool:
         asked_at = self._tried_at = self._monotonic()
@@ -106,11 +109,12 @@ class TrustCopy:
                 state = await self._fetch()
         except Exception as error:  # Whatever went wrong out there, the copy and the task must outlive it.
             if not self._failing:
-                _log.warning("trust state out of reach", error=repr(error), age_seconds=self.age_seconds)
+                say = _log.info if self.state is None else _log.warning
+                say("trust_state.out_of_reach", error=type(error).__name__, age_seconds=None if self.state is None else self.age_seconds)
             self._failing = True
             return False
         if self._failing:
-            _log.info("trust state in reach again")
+            _log.info("trust_state.in_reach")
         self._failing = False
         # The age counts from the question: a revocation made while the answer travelled may be missing from it.
         self._as_of = asked_at

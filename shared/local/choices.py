@@ -7,9 +7,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from shared.database_setup import SERVICES, ServiceDatabase
-from shared.local.ports import LOOPBACK, free_port, port_near
+from shared.local.ports import LOOPBACK, free_port, free_range, port_near
 from shared.local.postgres import ADMIN
-from shared.local.processes import COUNT_SETTING, PROGRAMS
+from shared.local.processes import COUNT_SETTING, PROGRAMS, instances_of
 
 SERVER_PORTS = {
     "CHARGING_HTTP_PORT": 8000,
@@ -20,6 +20,7 @@ SERVER_PORTS = {
 """Ports that people and other systems know by number: never exchanged for others silently."""
 
 ENGINE_PORTS = {"CHARGING_POSTGRES_PORT": 54320, "CHARGING_BROKER_PORT": 63790, "CHARGING_CACHE_PORT": 63791}
+METRICS_PORT = 9100
 METRICS_PORT_SETTING = "CHARGING_FIRST_METRICS_PORT"
 """Every process serves its metrics on a port of its own, counted from this one in the order of the processes; 0 switches metrics off."""
 
@@ -86,7 +87,7 @@ class Choices:
             },
             "CHARGING_KEYS_DIR": str(self.state / "keys"),
             "CHARGING_KEY_ENCRYPTION_SECRET": self.secrets["CHARGING_KEY_ENCRYPTION_SECRET"],
-            **{name: str(self.ports[name]) for name in SERVER_PORTS},
+            **{name: str(self.ports[name]) for name in (*SERVER_PORTS, METRICS_PORT_SETTING)},
             "CHARGING_HTTP_URL": f"http://{self._at('CHARGING_HTTP_PORT')}",
             "CHARGING_IDENTITY_ADDRESS": self._at("CHARGING_IDENTITY_PORT"),
             "CHARGING_VENDOR_CREDIT_ADDRESS": self._at("CHARGING_VENDOR_CREDIT_PORT"),
@@ -118,15 +119,18 @@ def choose(state: Path, environment: Mapping[str, str], secrets: Mapping[str, st
         if wanted is None:
             wanted = known if known_ports and name in SERVER_PORTS else port_near(known) if known_ports else free_port()
         ports[name] = wanted
-    first_metrics_port = _number(environment, METRICS_PORT_SETTING, least=0)
-    ports[METRICS_PORT_SETTING] = first_metrics_port if first_metrics_port is not None else 9100 * known_ports
     count_names = {COUNT_SETTING, *(program.count_setting for program in PROGRAMS)} - {""}
+    counts = {name: count for name in sorted(count_names) if (count := _number(environment, name)) is not None}
+    first_metrics_port = _number(environment, METRICS_PORT_SETTING, least=0)
+    if first_metrics_port is None:
+        first_metrics_port = free_range(METRICS_PORT, len(instances_of(PROGRAMS, counts))) if known_ports else 0
+    ports[METRICS_PORT_SETTING] = first_metrics_port
     return Choices(
         state=state,
         profile=profile,
         host=host,
         ports=ports,
-        counts={name: count for name in sorted(count_names) if (count := _number(environment, name)) is not None},
+        counts=counts,
         secrets={**secrets, **{name: environment[name] for name in SECRET_NAMES if environment.get(name)}},
         settings={name: value for name, value in environment.items() if name.startswith("CHARGING_") and name not in SECRET_NAMES},
         database_url=database_url,

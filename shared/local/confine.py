@@ -18,8 +18,9 @@ from pathlib import Path
 
 NOBODY = 65534
 CLONE_NEWUSER = 0x10000000
-PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_CAP_AMBIENT = 1, 8, 47
+PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_SET_SECUREBITS, PR_CAP_AMBIENT = 1, 8, 28, 47
 PR_CAP_AMBIENT_RAISE = 2
+SECBIT_NO_SETUID_FIXUP = 1 << 2
 CAP_DAC_OVERRIDE = 1
 CAPABILITY_VERSION_3 = 0x20080522
 EXIT_NOT_ALLOWED = 97
@@ -53,18 +54,18 @@ def become_nobody() -> None:
     """Drop to uid 65534, keeping CAP_DAC_OVERRIDE where we have it: as an ambient capability it survives the execution."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
+    # Else access(2), which initdb asks before it executes anything, counts no capability of a user that is not root.
+    libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
     os.setgroups([])
     os.setgid(NOBODY)
     os.setuid(NOBODY)
     bit = 1 << CAP_DAC_OVERRIDE
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
-    # effective, permitted and inheritable of the low 32 capabilities, then of the high ones.
-    wanted = (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)
-    if libc.capset(header, wanted) == 0:
+    # Effective, permitted and inheritable of the low 32 capabilities, then of the high ones.
+    if libc.capset(header, (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)) == 0:
         libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_OVERRIDE, 0, 0)
-        return
-    wanted = (ctypes.c_uint32 * 6)()
-    libc.capset(header, wanted)
+    elif libc.capset(header, (ctypes.c_uint32 * 6)()) != 0:
+        sys.exit(EXIT_NOT_ALLOWED)
 
 
 if __name__ == "__main__":

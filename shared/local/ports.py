@@ -28,3 +28,11 @@ def port_free(port: int) -> bool:
 def port_near(preferred: int) -> int:
     """Return the preferred port when it is free, else one the system picks: for servers that nobody has to find by number."""
     return preferred if port_free(preferred) else free_port()
+
+
+def free_range(first: int, count: int) -> int:
+    """Return the first of `count` free ports in a row, at `first` or a little above it; 0 when there are none."""
+    for start in range(first, first + 1000, 50):
+        if all(port_free(port) for port in range(start, start + count)):
+            return start
+    return 0

@@ -113,16 +113,15 @@ def _welcome(stack: Stack) -> str:
     if stack.choices.profile == "development":
         login = """curl -s {url}/api/auth/token/ -H 'Content-Type: application/json' -d '{{"username": "{user}", "password": "{user}"}}'"""
         login += """ | sed 's/.*"token": *"//; s/".*//'"""
-        curl = f"curl {url}/api"
-        body = """-H 'Content-Type: application/json' -d"""
+        curl = f"curl -H 'Content-Type: application/json' {url}/api"
         lines += [
             "users: operator/operator, and partner/partner who owns vendor 1; customers 1 to 10. Try, in another terminal:",
             "",
             f"  OPERATOR=$({login.format(url=url, user='operator')})",
             f"  PARTNER=$({login.format(url=url, user='partner')})",
-            f"""  {curl}/vendor/submit-request/ -H "Authorization: Token $PARTNER" {body} '{{"requester": 1, "amount": 1000}}'""",
-            f"""  {curl}/vendor/approve-request/?request_credit_id=1 -H "Authorization: Token $OPERATOR\"""",
-            f"""  {curl}/customer/increase-credit/ -H "Authorization: Token $PARTNER" {body} '{{"vendor": 1, "customer": 1, "amount": 100}}'""",
+            f"""  {curl}/vendor/submit-request/ -H "Authorization: Token $PARTNER" -d '{{"requester": 1, "amount": 1000}}'""",
+            f"""  curl '{url}/api/vendor/approve-request/?request_credit_id=1' -H "Authorization: Token $OPERATOR\"""",
+            f"""  {curl}/customer/increase-credit/ -H "Authorization: Token $PARTNER" -d '{{"vendor": 1, "customer": 1, "amount": 100}}'""",
             "",
             "or `make demo` for the whole story.",
         ]

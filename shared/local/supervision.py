@@ -72,21 +72,24 @@ class Supervision:
         (self.folder / "logs").mkdir(parents=True, exist_ok=True, mode=0o700)
         for name in ("supervisor", *(instance.name for instance in self.instances)):
             self.log_of(name).write_bytes(b"")
+        # supervisord would tell of a socket that a killed one left behind.
+        (self.folder / "supervisor.sock").unlink(missing_ok=True)
         config = self.folder / "supervisord.conf"
         config.unlink(missing_ok=True)
         config.touch(mode=0o600)
-        config.write_text(self._config())
-        self._supervisord = subprocess.Popen(
-            # Killed with us, and its children with it: no drain, but nothing is left behind, and what was accepted is durable.
-            confined("plain", signal.SIGKILL, sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", config),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=self.log_of("supervisor").open("ab"),
-            env=self.environment,
-            cwd=ROOT,
-            # Ctrl-C in the terminal reaches the runner only, which then stops everything in order.
-            start_new_session=True,
-        )
+        config.write_text(self.config())
+        with self.log_of("supervisor").open("ab") as log:
+            self._supervisord = subprocess.Popen(
+                # Killed with us, and its children with it: no drain, but nothing is left behind, and what was accepted is durable.
+                confined("plain", signal.SIGKILL, sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", config),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                env=self.environment,
+                cwd=ROOT,
+                # Ctrl-C in the terminal reaches the runner only, which then stops everything in order.
+                start_new_session=True,
+            )
         deadline = time.monotonic() + START_SECONDS_MAX
         while True:
             try:
@@ -140,7 +143,8 @@ class Supervision:
     def _stop_seconds(self) -> int:
         return math.ceil(float(self.environment.get("CHARGING_DRAIN_SECONDS", "10"))) + 2
 
-    def _config(self) -> str:
+    def config(self) -> str:
+        """Return what supervisord is told."""
         sections = [self._main_section(), self._control_section()]
         for order in sorted({instance.program.stop_order for instance in self.instances}):
             members = [instance.name for instance in self.instances if instance.program.stop_order == order]
@@ -156,6 +160,7 @@ class Supervision:
             "childlogdir": str(self.folder / "logs"),
             "umask": "077",
             "minprocs": "1",
+            "loglevel": "warn",
         }
         if os.geteuid() == 0:
             settings["user"] = "root"  # says that this is meant; without it supervisord complains

@@ -14,7 +14,7 @@ from shared.local.ports import LOOPBACK
 BROKER_SETTINGS: Mapping[str, str] = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction"}
 """For messages: kept over a restart but for the last second, and never dropped for room."""
 
-CACHE_SETTINGS: Mapping[str, str] = {"appendonly": "no", "maxmemory": "256mb", "maxmemory-policy": "volatile-ttl"}
+CACHE_SETTINGS: Mapping[str, str] = {"appendonly": "no", "maxmemory": "256mb", "maxmemory-policy": "volatile-lru"}
 """For claims, limits and look-ups: bounded, what ends soonest goes first, empty after a restart."""
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import argon2
 import psycopg
 from charging.identity.v1 import identity_pb2 as pb
-from psycopg_pool import AsyncConnectionPool
 
 from services.gateway.handlers.token_service import TokenService
 from services.gateway.handlers.trust_service import TrustService
@@ -20,6 +19,7 @@ from services.gateway.settings import GatewaySettings
 from shared.auth.authenticator import Authenticator
 from shared.auth.peer_tokens import PeerTokenVerifier
 from shared.call import CURRENT_CALL
+from shared.database import Database
 from shared.principal import Principal, Role
 from tests.authentication import call_of
 from tests.databases import Databases
@@ -95,9 +95,13 @@ async def open_gateway(databases: Databases, **changes: Any) -> AsyncIterator[Ga
     """Give a gateway that has not started yet."""
     settings = gateway_settings(databases, **changes)
     hasher = RecordingHasher()
-    async with AsyncConnectionPool(settings.database_url, kwargs={"autocommit": True}, min_size=1, max_size=4, open=False) as pool:
+    database = Database(settings.database_url, settings.database_schema, pool_size=4, application_name="test")
+    await database.open()
+    try:
         gateway: Gateway
-        identity = build_identity(settings, pool, passwords=Passwords(hasher), clock=lambda: gateway.now)
+        identity = build_identity(settings, database, passwords=Passwords(hasher), clock=lambda: gateway.now)
         gateway = Gateway(identity, hasher, databases.admin_url)
         yield gateway
         await identity.close()
+    finally:
+        await database.close()

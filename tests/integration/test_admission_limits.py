@@ -197,7 +197,8 @@ async def test_gcra_survives_a_clock_set_back(limiter: Limiter) -> None:
 
 async def test_both_forms_agree_on_a_long_mixed_history(limiter: Limiter) -> None:
     """The same tries end the same way as in a model of the rule, decided from the whole history."""
-    quota, spent = window(4, 10), []
+    quota = window(4, 10)
+    spent: list[float] = []
     for step in count():
         if step == 200:
             break

@@ -99,11 +99,11 @@ async def test_nothing_is_logged_for_an_action_that_fails(gateway: Gateway, monk
     """Deed and log entry share a transaction: when the entry cannot be written, there is no token either."""
 
     async def broken(*_: Any, **__: Any) -> None:
-        raise psycopg.OperationalError("connection lost")
+        raise psycopg.DataError("too long")
 
     user = await gateway.create_user("alice")
     monkeypatch.setattr(f"{create_user_token.__module__}.operator_log.log_action", broken)
-    with pytest.raises(psycopg.OperationalError):
+    with pytest.raises(psycopg.DataError):
         await gateway.call(gateway.users.CreateUserToken, pb.CreateUserTokenRequest(id=user.id, label="till"))
     assert gateway.rows("SELECT count(*) FROM issued_tokens") == [(0,)]
 
@@ -148,7 +148,7 @@ async def test_another_service_learns_the_trust_state_over_grpc(gateway: Gateway
 async def test_demo_users_are_made_once(databases: Databases, gateway: Gateway) -> None:
     """Running the command again changes nothing, and both can sign in."""
     for _ in range(2):
-        await demo_data.create_demo_users(gateway.identity.parts.pool, gateway.identity.parts.passwords, gateway.now)
+        await demo_data.create_demo_users(gateway.identity.parts.database, gateway.identity.parts.passwords, gateway.now)
     assert gateway.rows("SELECT username, role, vendor_ids FROM users ORDER BY id") == [
         ("operator", "operator", []),
         ("partner", "partner", [1]),

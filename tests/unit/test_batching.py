@@ -18,6 +18,7 @@ class Echo:
         self.gate = asyncio.Semaphore(0 if gated else 1_000)
 
     async def __call__(self, items: list[int]) -> Sequence[int | Exception]:
+        """Run one batch."""
         self.batches.append(items)
         await self.gate.acquire()
         return [item * 10 for item in items]
@@ -35,6 +36,7 @@ class Poisoned:
         self.batches: list[list[int]] = []
 
     async def __call__(self, items: list[int]) -> Sequence[int | Exception]:
+        """Run one batch, unless the poison is in it."""
         self.batches.append(items)
         if self.poison in items:
             raise RolledBackError
@@ -122,7 +124,7 @@ async def test_cancelled_item_that_waits_is_dropped_and_makes_room() -> None:
     await turns()
     run.gate.release()
     run.gate.release()
-    assert await asyncio.gather(first, second) == [0, 20]
+    assert (await first, await second) == (0, 20)
     assert run.batches == [[0], [2]]
 
 
@@ -214,3 +216,10 @@ async def test_batch_does_not_run_in_the_context_of_the_caller_that_started_it()
     variable.set("a caller")
     await batcher.submit(1)
     assert seen == ["nobody"]
+
+
+async def test_item_submitted_in_the_very_turn_of_an_answer_is_taken() -> None:
+    """A caller that submits again as soon as it has its answer is never forgotten between two batches."""
+    batcher = NaturalBatcher(Echo(), name="test", max_batch=1, max_queue=10)
+    for n in range(100):
+        assert await asyncio.wait_for(batcher.submit(n), timeout=1) == n * 10

@@ -10,7 +10,7 @@ from shared.clock import utc_now
 from shared.database import Database
 from shared.errors import ChargingError
 
-OVERDUE = timedelta(seconds=1)
+OVERDUE = timedelta(seconds=2)
 """Charges younger than this belong to the worker that was just woken; sweeping them too would only do its work twice."""
 
 log = structlog.get_logger(__name__)

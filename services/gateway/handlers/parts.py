@@ -4,18 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from psycopg_pool import AsyncConnectionPool
-
 from services.gateway.key_safe import KeySafe
 from services.gateway.passwords import Passwords
 from shared.auth.trust_state import TrustCopy
+from shared.database import Database
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The composed parts; `clock` gives the time in UTC."""
 
-    pool: AsyncConnectionPool
+    database: Database
     passwords: Passwords
     key_safe: KeySafe
     trust: TrustCopy

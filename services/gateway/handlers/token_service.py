@@ -28,7 +28,7 @@ class TokenService(identity_pb2_grpc.TokenServiceServicer):
         """Exchange a user name and a password for a token."""
         parts = self._parts
         issued = await create_token(
-            parts.pool,
+            parts.database,
             parts.passwords,
             parts.key_safe,
             username=request.username,
@@ -43,7 +43,7 @@ class TokenService(identity_pb2_grpc.TokenServiceServicer):
         if request.jti and caller.role is not Role.OPERATOR:
             raise PermissionDenied("only an operator may revoke a token by its id", reason="ROLE_NOT_ALLOWED", metadata={"field": "jti"})
         jti = _jti_of(request.jti or caller.token_id)
-        await revoke_token(self._parts.pool, jti=jti, now=self._parts.clock(), actor=caller.subject)
+        await revoke_token(self._parts.database, jti=jti, now=self._parts.clock(), actor=caller.subject)
         # This process refuses the token from the next call on; the others follow within seconds.
         await self._parts.trust.refresh()
         return identity_pb2.RevokeTokenResponse()

@@ -25,12 +25,10 @@ class TrustService(identity_pb2_grpc.TrustServiceServicer):
     ) -> identity_pb2.RotateSigningKeyResponse:
         """Sign with a new key from now on."""
         parts = self._parts
-        kid = await rotate_signing_key(parts.pool, parts.key_safe, now=parts.clock(), actor=current_call().caller.subject)
+        kid = await rotate_signing_key(parts.database, parts.key_safe, now=parts.clock(), actor=current_call().caller.subject)
         await parts.trust.refresh()
         return identity_pb2.RotateSigningKeyResponse(kid=kid)
 
-    async def GetTrustState(
-        self, request: identity_pb2.GetTrustStateRequest, context: Context
-    ) -> identity_pb2.GetTrustStateResponse:
+    async def GetTrustState(self, request: identity_pb2.GetTrustStateRequest, context: Context) -> identity_pb2.GetTrustStateResponse:
         """Return the trust state in force."""
-        return trust_state_response(await read_trust_state(self._parts.pool, now=self._parts.clock()))
+        return trust_state_response(await read_trust_state(self._parts.database, now=self._parts.clock()))

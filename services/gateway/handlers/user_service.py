@@ -31,7 +31,7 @@ class UserService(identity_pb2_grpc.UserServiceServicer):
         new_user = checked_new_user(request.username, request.role, request.vendor_ids, rate_limit_of(request))
         check_new_password(request.password)
         user = await create_user(
-            self._parts.pool,
+            self._parts.database,
             self._parts.passwords,
             new_user=new_user,
             password=request.password,
@@ -44,21 +44,19 @@ class UserService(identity_pb2_grpc.UserServiceServicer):
         """List users in id order."""
         key = decode_page_token(request.page_token, int)
         after_id = int(key[0]) if key else 0
-        found, more = await list_users(self._parts.pool, after_id=after_id, page_size=page_size_of(request.page_size))
+        found, more = await list_users(self._parts.database, after_id=after_id, page_size=page_size_of(request.page_size))
         next_page_token = encode_page_token(found[-1].id) if more else ""
         return identity_pb2.ListUsersResponse(users=map(user_message, found), next_page_token=next_page_token)
 
     async def DisableUser(self, request: identity_pb2.DisableUserRequest, context: Context) -> identity_pb2.DisableUserResponse:
         """Disable a user and every token they hold."""
         actor = current_call().caller.subject
-        user = await disable_user(self._parts.pool, user_id=request.id, now=self._parts.clock(), actor=actor)
+        user = await disable_user(self._parts.database, user_id=request.id, now=self._parts.clock(), actor=actor)
         # This process refuses the user's tokens from the next call on; the others follow within seconds.
         await self._parts.trust.refresh()
         return identity_pb2.DisableUserResponse(data=user_message(user))
 
-    async def CreateUserToken(
-        self, request: identity_pb2.CreateUserTokenRequest, context: Context
-    ) -> identity_pb2.CreateUserTokenResponse:
+    async def CreateUserToken(self, request: identity_pb2.CreateUserTokenRequest, context: Context) -> identity_pb2.CreateUserTokenResponse:
         """Make a long-lived token for a user's system."""
         token = api_token(
             uuid4(),
@@ -69,7 +67,7 @@ class UserService(identity_pb2_grpc.UserServiceServicer):
             rate_limit=checked_rate_limit(rate_limit_of(request)),
         )
         actor = current_call().caller.subject
-        issued = await create_user_token(self._parts.pool, self._parts.key_safe, user_id=request.id, token=token, actor=actor)
+        issued = await create_user_token(self._parts.database, self._parts.key_safe, user_id=request.id, token=token, actor=actor)
         return identity_pb2.CreateUserTokenResponse(
             token=issued.token, expires_at=timestamp(token.expires_at), jti=str(token.jti), label=token.label
         )

@@ -1,17 +1,17 @@
 """Make a long-lived token for a user's system."""
 
-from psycopg_pool import AsyncConnectionPool
-
 from services.gateway.domain.tokens import IssuedToken, NewToken
 from services.gateway.key_safe import KeySafe
 from services.gateway.operations.issue_token import issue_token
 from services.gateway.storage import operator_log, users
+from shared.database import Connection, Database
 from shared.errors import FailedPrecondition, NotFound
 
 
-async def create_user_token(pool: AsyncConnectionPool, key_safe: KeySafe, *, user_id: int, token: NewToken, actor: str) -> IssuedToken:
+async def create_user_token(database: Database, key_safe: KeySafe, *, user_id: int, token: NewToken, actor: str) -> IssuedToken:
     """Return a token for the user's system. Raises NotFound, FailedPrecondition (USER_DISABLED)."""
-    async with pool.connection() as connection, connection.transaction():
+
+    async def work(connection: Connection) -> IssuedToken:
         user = await users.find_user(connection, user_id)
         if user is None:
             raise NotFound.of("user", user_id)
@@ -22,3 +22,5 @@ async def create_user_token(pool: AsyncConnectionPool, key_safe: KeySafe, *, use
         subject = f"{user.subject} token:{token.jti}"
         await operator_log.log_action(connection, done_at=token.issued_at, actor=actor, action="create_user_token", subject=subject)
         return issued
+
+    return await database.transact(work)

@@ -2,16 +2,16 @@
 
 from datetime import datetime
 
-from psycopg_pool import AsyncConnectionPool
-
 from services.gateway.domain.users import User
 from services.gateway.storage import operator_log, users
+from shared.database import Connection, Database
 from shared.errors import NotFound
 
 
-async def disable_user(pool: AsyncConnectionPool, *, user_id: int, now: datetime, actor: str) -> User:
+async def disable_user(database: Database, *, user_id: int, now: datetime, actor: str) -> User:
     """Return the user as disabled; disabling again changes nothing. Raises NotFound."""
-    async with pool.connection() as connection, connection.transaction():
+
+    async def work(connection: Connection) -> User:
         user = await users.disable_user(connection, user_id, disabled_at=now)
         if user is not None:
             await operator_log.log_action(connection, done_at=now, actor=actor, action="disable_user", subject=user.subject)
@@ -20,3 +20,5 @@ async def disable_user(pool: AsyncConnectionPool, *, user_id: int, now: datetime
         if known is None:
             raise NotFound.of("user", user_id)
         return known
+
+    return await database.transact(work)

@@ -61,7 +61,8 @@ class TokenServiceServicer:
 
     def RevokeToken(self, request, context):
         """Revokes a token for good: the caller's own, or for an operator the one with the given `jti`. Revoking again is the same answer. Every
-        process refuses the token within a few seconds. Errors: PERMISSION_DENIED for a `jti` from anyone but an operator.
+        process refuses the token within a few seconds. Errors: PERMISSION_DENIED for a `jti` from anyone but an operator, NOT_FOUND for a `jti` that
+        was never issued.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,7 +39,8 @@ class TokenServiceStub:
     """
     RevokeToken: _grpc.UnaryUnaryMultiCallable[_identity_pb2.RevokeTokenRequest, _identity_pb2.RevokeTokenResponse]
     """Revokes a token for good: the caller's own, or for an operator the one with the given `jti`. Revoking again is the same answer. Every
-    process refuses the token within a few seconds. Errors: PERMISSION_DENIED for a `jti` from anyone but an operator.
+    process refuses the token within a few seconds. Errors: PERMISSION_DENIED for a `jti` from anyone but an operator, NOT_FOUND for a `jti` that
+    was never issued.
     """
 
 @_typing.type_check_only
@@ -53,7 +54,8 @@ class TokenServiceAsyncStub(TokenServiceStub):
     """
     RevokeToken: _aio.UnaryUnaryMultiCallable[_identity_pb2.RevokeTokenRequest, _identity_pb2.RevokeTokenResponse]  # type: ignore[assignment]
     """Revokes a token for good: the caller's own, or for an operator the one with the given `jti`. Revoking again is the same answer. Every
-    process refuses the token within a few seconds. Errors: PERMISSION_DENIED for a `jti` from anyone but an operator.
+    process refuses the token within a few seconds. Errors: PERMISSION_DENIED for a `jti` from anyone but an operator, NOT_FOUND for a `jti` that
+    was never issued.
     """
 
 class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -76,7 +78,8 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.RevokeTokenResponse, _abc.Awaitable[_identity_pb2.RevokeTokenResponse]]:
         """Revokes a token for good: the caller's own, or for an operator the one with the given `jti`. Revoking again is the same answer. Every
-        process refuses the token within a few seconds. Errors: PERMISSION_DENIED for a `jti` from anyone but an operator.
+        process refuses the token within a few seconds. Errors: PERMISSION_DENIED for a `jti` from anyone but an operator, NOT_FOUND for a `jti` that
+        was never issued.
         """
 
 def add_TokenServiceServicer_to_server(servicer: TokenServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,99 @@
+# Everything a developer does here. `make help` lists it; `make run` needs Python 3.11 or newer and nothing else.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# The first Python on PATH that is new enough; `make PYTHON=/path/to/python3.13 setup` chooses another.
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3; do \
+	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$name"; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+STATE := $(or $(CHARGING_STATE_DIR),.charging)
+# Loads the addresses of the running stack; what the caller has set already wins.
+WITH_STACK = test -r $(STATE)/env || { echo "nothing runs in $(STATE): start it with 'make run' in another terminal" >&2; exit 1; }; \
+	caller=$$(export -p); set -a; . $(STATE)/env; eval "$$caller"; set +a;
+
+.PHONY: help setup run demo test test-faults test-load audit bench check lint format types proto proto-lint stubs psql \
+	grpcurl-examples up down clean lock
+
+help: ## show this list
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## make .venv with exactly the locked packages (once per change of the lock)
+
+$(STAMP): requirements-dev.lock pyproject.toml shared/stubs/pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and none is on PATH; name one: make PYTHON=/path/to/python setup" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) has no venv module. On Debian and Ubuntu this command brings it: sudo apt-get install -y python3-venv" >&2; exit 1; }
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@# setuptools warns of what an editable installation is; it is meant.
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e shared/stubs
+	@touch $@
+
+run: $(STAMP) ## serve everything in this terminal until Ctrl-C
+	@exec $(BIN)/python -m shared.local.run
+
+demo: $(STAMP) ## play the whole story against the running stack
+	@$(BIN)/python -m shared.local.demo
+
+test: $(STAMP) ## all tests but the long fault and load runs
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-faults: $(STAMP) ## kill, freeze and cut everything under load, and check the books
+	$(BIN)/python -m pytest --timeout=0 tests/faults $(PYTEST_ARGS)
+
+test-load: $(STAMP) ## a long run under load, checked at the end
+	$(BIN)/python -m pytest --timeout=0 tests/load $(PYTEST_ARGS)
+
+audit: $(STAMP) ## check every entry of both services' books in the running stack
+	@$(WITH_STACK) exec $(BIN)/python -m services.customer_charge.audit
+
+bench: $(STAMP) ## measure, each figure beside the textbook way in the same run
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+check: lint types proto-lint ## everything that is checked without running the system
+	$(BIN)/python scripts/generate_stubs.py --check
+
+lint: $(STAMP) ## style and common mistakes
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+format: $(STAMP) ## rewrite the code in the house style
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/buf format -w protos
+
+types: $(STAMP) ## static types, strict
+	$(BIN)/mypy
+
+proto: $(STAMP) ## generate the stubs from protos/
+	$(BIN)/python scripts/generate_stubs.py
+
+proto-lint: $(STAMP) ## style of the protos
+	$(BIN)/python scripts/generate_stubs.py --stage-only
+	cd build/protos && $(CURDIR)/$(BIN)/buf lint && $(CURDIR)/$(BIN)/buf format --diff --exit-code --path charging
+
+stubs: $(STAMP) ## build the wheel of the client stubs into dist/
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist shared/stubs
+	@ls dist/charging_stubs-*.whl
+
+psql: $(STAMP) ## open psql on the running stack; SERVICE=vendor_credit takes that service's role
+	@SERVICE=$(SERVICE) exec $(BIN)/python -m shared.local.psql
+
+grpcurl-examples: $(STAMP) ## show and run the operators' grpcurl commands against the running stack
+	@$(WITH_STACK) PATH="$(CURDIR)/$(BIN):$$PATH" exec scripts/grpcurl_examples
+
+up: ## the production-like set in containers
+	docker compose up --build --wait
+
+down: ## stop the stack of this folder
+	@test ! -x $(BIN)/python || $(BIN)/python -m shared.local.down
+
+clean: down ## stop the stack, then remove its data, .venv and caches
+	rm -rf $(STATE) $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info shared/stubs/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+lock: ## bring the locks in line with pyproject.toml; LOCK_ARGS=--upgrade takes the newest versions
+	@scripts/lock $(LOCK_ARGS)

@@ -1,0 +1,90 @@
+"""The customer-charge worker: settles the pending charges of a slot when it is woken."""
+
+from dataclasses import dataclass
+
+import dramatiq
+import grpc
+import structlog
+
+from services.customer_charge.operations.settle_charges import settle_slot
+from services.customer_charge.settings import CustomerChargeSettings
+from services.customer_charge.storage.pending_charges import read_pending
+from services.customer_charge.vendor_ledger import VendorCreditClient
+from services.customer_charge.wakeups import QUEUE
+from shared.database import Database
+from shared.errors import ChargingError
+from shared.guards import peer_tokens
+from shared.settings import load_settings
+from shared.telemetry import configure_logging
+from shared.transport.channels import open_channel
+from shared.wakeups.broker import build_broker
+from shared.wakeups.loop_resource import LoopResource
+from shared.wakeups.slot_lock import SlotLock
+from shared.wakeups.worker import run_worker
+
+SERVICE = "customer_charge.worker"
+log = structlog.get_logger(SERVICE)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What settling needs; made on the worker's event loop."""
+
+    database: Database
+    channel: grpc.aio.Channel
+    ledger: VendorCreditClient
+
+    @classmethod
+    async def open(cls, settings: CustomerChargeSettings) -> "Tools":
+        """Connect to the database and to the vendor-credit service."""
+        database = Database(settings.database_url, settings.database_schema, pool_size=settings.worker_threads, application_name=SERVICE)
+        tokens = peer_tokens(settings, "customer_charge")
+        channel = open_channel(settings.vendor_credit_address)
+        await database.open()
+        return cls(database, channel, VendorCreditClient(channel, lambda: tokens.token("vendor_credit")))
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self.channel.close()
+        await self.database.close()
+
+
+async def work_on(slot: int, tools: Tools, lock: SlotLock, *, limit: int) -> None:
+    """Settle a slot unless somebody else is at it; look again after letting go of it.
+
+    A hint that came while the slot was held found the lock taken and is gone. The charges it spoke of were committed before it was sent,
+    so the look after the release sees what the last look before it did not.
+    """
+    while True:
+        async with lock.acquire(slot) as acquired:
+            if not acquired:
+                return
+            await settle_slot(tools.database, tools.ledger, slot, limit=limit)
+        async with tools.database.reading() as connection:
+            if not await read_pending(connection, slot, limit=1):
+                return
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT."""
+    settings = load_settings(CustomerChargeSettings)
+    configure_logging(settings, SERVICE)
+    broker = build_broker(settings.redis_url)
+    lock = SlotLock(settings.redis_url, prefix=QUEUE)
+    resource = LoopResource(lambda: Tools.open(settings), Tools.close)
+    broker.add_middleware(resource)
+
+    @dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name=QUEUE, max_retries=0)
+    async def settle(slot: int) -> None:
+        """Settle one slot. A lost, late, doubled or forged hint changes nothing: the rows decide."""
+        try:
+            await work_on(slot, await resource.get(), lock, limit=settings.settle_batch)
+        except ChargingError as error:
+            log.warning("settle.postponed", slot=slot, reason=error.reason)
+
+    run_worker(broker, threads=settings.worker_threads, drain_seconds=settings.drain_seconds, on_ready=lambda: log.info("working"))
+    lock.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Run the scheduler: what must happen from time to time, whatever broker and workers do."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from services.customer_charge.operations.sweep_charges import sweep_charges
+from services.customer_charge.settings import CustomerChargeSettings
+from services.customer_charge.vendor_ledger import VendorCreditClient
+from services.vendor_credit.operations.post_credit import sweep_unposted
+from services.vendor_credit.settings import VendorCreditSettings
+from shared.database import Database
+from shared.errors import ChargingError
+from shared.guards import peer_tokens
+from shared.main import run
+from shared.settings import load_settings
+from shared.transport.channels import open_channel
+
+SERVICE = "scheduler"
+log = structlog.get_logger(SERVICE)
+
+
+class SchedulerApp:
+    """The scheduler of one deployment; a second one is harmless. Build it inside the event loop.
+
+    It runs the services' own operations in this very process, each with the service's own role, so that charges settle and credit is posted
+    with the broker and all workers gone.
+    """
+
+    def __init__(self, vendor_credit: VendorCreditSettings, customer_charge: CustomerChargeSettings) -> None:
+        tokens = peer_tokens(customer_charge, SERVICE)
+        self._drain_seconds = customer_charge.drain_seconds
+        self._vendor_database = Database(vendor_credit.database_url, vendor_credit.database_schema, pool_size=2, application_name=SERVICE)
+        self._charge_database = Database(
+            customer_charge.database_url, customer_charge.database_schema, pool_size=2, application_name=SERVICE
+        )
+        self._channel = open_channel(customer_charge.vendor_credit_address)
+        ledger = VendorCreditClient(self._channel, lambda: tokens.token("vendor_credit"))
+        self._scheduler = AsyncIOScheduler(job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None})
+        self._running: set[asyncio.Task[None]] = set()
+
+        async def sweep() -> None:
+            await self._guarded("charges", lambda: sweep_charges(self._charge_database, ledger, limit=customer_charge.settle_batch))
+
+        async def post() -> None:
+            await self._guarded("credit", lambda: sweep_unposted(self._vendor_database))
+
+        self._scheduler.add_job(sweep, "interval", seconds=customer_charge.sweep_seconds)
+        self._scheduler.add_job(post, "interval", seconds=customer_charge.sweep_seconds)
+
+    async def start(self) -> None:
+        """Connect and begin."""
+        await self._vendor_database.open()
+        await self._charge_database.open()
+        self._scheduler.start()
+
+    async def stop(self) -> None:
+        """Begin nothing more, let what runs end, and disconnect."""
+        self._scheduler.shutdown(wait=False)
+        if self._running:
+            await asyncio.wait(self._running, timeout=self._drain_seconds)
+        await self._channel.close()
+        await self._vendor_database.close()
+        await self._charge_database.close()
+
+    async def _guarded(self, job: str, work: Callable[[], Awaitable[int]]) -> None:
+        """Run one job in a task of its own that `stop` can wait for; a failure is logged, and the next turn tries again."""
+        task = asyncio.create_task(self._run(job, work))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        await asyncio.shield(task)
+
+    @staticmethod
+    async def _run(job: str, work: Callable[[], Awaitable[int]]) -> None:
+        try:
+            done = await work()
+        except ChargingError as error:
+            log.warning("sweep.postponed", job=job, reason=error.reason)
+        except Exception:
+            log.exception("sweep.failed", job=job)
+        else:
+            if done:
+                log.info("swept", job=job, count=done)
+
+
+if __name__ == "__main__":
+    vendor_credit_settings = load_settings(VendorCreditSettings)
+    customer_charge_settings = load_settings(CustomerChargeSettings)
+    run(SERVICE, customer_charge_settings, lambda: SchedulerApp(vendor_credit_settings, customer_charge_settings))

@@ -1,0 +1,89 @@
+"""Send hints from an event loop that must not wait for them."""
+
+import time
+from collections.abc import Callable
+from threading import Condition, Thread
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+SPACING_SECONDS = 0.010
+"""Shortest time between two hints for one slot. A worker takes all work of a slot at once, so more hints would find nothing more; and
+10 ms is little beside the time that work waits for its transaction."""
+
+
+class Waker:
+    """Tell workers that a slot has work: the first time at once, then at most once in 10 ms for each slot.
+
+    `wake` is called on the event loop after a commit. It never blocks and never raises; a thread of the waker's own sends. What cannot
+    be sent is dropped, with one line in the log when that begins and one when it ends: the sweeper finds the work.
+
+    Example:
+        waker = Waker(settle_slot.send)
+        ...
+        waker.wake(slot)
+    """
+
+    def __init__(self, send: Callable[[int], object], *, spacing_seconds: float = SPACING_SECONDS) -> None:
+        self._send = send
+        self._spacing_seconds = spacing_seconds
+        self._pending: set[int] = set()
+        self._next_at: dict[int, float] = {}
+        self._changed = Condition()
+        self._closed = False
+        self._failing = False
+        self._thread = Thread(target=self._run, name="waker", daemon=True)
+        self._thread.start()
+
+    def wake(self, slot: int) -> None:
+        """Hint that a slot has work."""
+        # Without the lock on purpose, this is the common case: a slot leaves `_pending` before its hint is sent, so whoever still sees it
+        # there has a hint to come that is sent after its commit.
+        if slot in self._pending:
+            return
+        with self._changed:
+            self._pending.add(slot)
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Send what is pending and end. Blocks for as long as one attempt takes, so never call it on the event loop while it serves."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (slots := self._due()) is not None:
+            for slot in slots:
+                self._try_to_send(slot)
+
+    def _due(self) -> list[int] | None:
+        """Wait until slots are due and return them, or None after the last of a closed waker."""
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                if self._closed:
+                    due, self._pending = list(self._pending), set()
+                    return due or None
+                due = [slot for slot in self._pending if self._next_at.get(slot, 0.0) <= now]
+                if due:
+                    self._pending.difference_update(due)
+                    # Only the slots of the last 10 ms are remembered: slots may be as many as vendors.
+                    self._next_at = {slot: at for slot, at in self._next_at.items() if at > now}
+                    self._next_at.update(dict.fromkeys(due, now + self._spacing_seconds))
+                    return due
+                earliest = min((self._next_at[slot] for slot in self._pending), default=None)
+                self._changed.wait(None if earliest is None else earliest - now)
+
+    def _try_to_send(self, slot: int) -> None:
+        try:
+            self._send(slot)
+        except Exception as error:
+            if not self._failing:
+                log.warning("wakeups.dropping", error=type(error).__name__, text=str(error))
+            self._failing = True
+        else:
+            if self._failing:
+                log.warning("wakeups.sending_again")
+            self._failing = False

@@ -1,0 +1,38 @@
+"""The main loop of a worker process."""
+
+import signal
+from collections.abc import Callable
+from threading import Event
+from types import FrameType
+
+from dramatiq import Worker
+
+from shared.wakeups.broker import DoorbellRedisBroker
+
+IDLE_LOOK_MS = 250
+"""How often an idle worker thread looks whether it is to stop. Messages do not wait for it: it is what stopping takes."""
+
+
+def run_worker(broker: DoorbellRedisBroker, *, threads: int, drain_seconds: float, on_ready: Callable[[], None] | None = None) -> None:
+    """Run the actors of a broker until SIGTERM or SIGINT, then let running ones finish for up to `drain_seconds` and return.
+
+    Call it on the main thread, after the actors are declared. One worker per process: dramatiq keeps its event loop in a global. Messages
+    that were fetched and not begun go back to their queue. `on_ready` is called once the worker consumes.
+    """
+    stop = Event()
+
+    def request_stop(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    previous = {number: signal.signal(number, request_stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    worker = Worker(broker, worker_threads=threads, worker_timeout=IDLE_LOOK_MS)
+    try:
+        worker.start()
+        if on_ready is not None:
+            on_ready()
+        stop.wait()
+    finally:
+        worker.stop(timeout=int(drain_seconds * 1000))
+        broker.close()
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,133 @@
+"""Both services' databases, opened as their runtime roles, and the steps that tests of money share."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from charging.vendor_credit.v1 import vendor_credit_pb2
+
+from services.customer_charge.domain.charges import ChargeOrder, PendingCharge, Verdict
+from services.customer_charge.operations.accept_charges import Accepted, accept_charges
+from services.customer_charge.operations.check_books import Books, check_books
+from services.customer_charge.operations.create_customer import create_customer
+from services.customer_charge.operations.settle_charges import settle_slot
+from services.vendor_credit.domain.debits import Debit, Outcome
+from services.vendor_credit.handlers.debits import decision_message
+from services.vendor_credit.operations import audit_ledgers
+from services.vendor_credit.operations.create_vendor import create_vendor
+from services.vendor_credit.operations.debit_vendors import debit_vendors
+from services.vendor_credit.operations.decide_credit_request import approve_credit_request
+from services.vendor_credit.operations.post_credit import post_credit
+from services.vendor_credit.operations.submit_credit_request import submit_credit_request
+from shared.database import Database
+from shared.uuid7 import uuid7_text
+from tests.databases import Databases
+
+SLOTS = 4
+
+
+class LocalVendorLedger:
+    """The vendor-credit service without the wire: the same operations, called directly."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def debit(self, pending: Sequence[PendingCharge]) -> list[Verdict]:
+        """Return one verdict per charge, in order."""
+        debits = [Debit(charge.charge_id, charge.vendor_id, charge.amount) for charge in pending]
+        decisions = await debit_vendors(self._database, debits)
+        return [
+            Verdict(charge, debited=True)
+            if decision.outcome == Outcome.DEBITED
+            else Verdict(
+                charge,
+                debited=False,
+                reason=int(decision.reason) if decision.outcome == Outcome.REFUSED else None,
+                available=decision.available,
+                shortfall=decision.shortfall,
+            )
+            for charge, decision in zip(pending, decisions, strict=True)
+        ]
+
+    async def verify_ledgers(self, timeout_seconds: float) -> vendor_credit_pb2.VerifyVendorLedgersResponse:
+        """Check every vendor's ledger."""
+        report = await audit_ledgers.verify_ledgers(self._database)
+        return vendor_credit_pb2.VerifyVendorLedgersResponse(
+            vendors=report.vendors,
+            entries=report.totals.entries,
+            balance_total=report.balance_total,
+            confirmed_credit_total=report.totals.confirmed_credit_total,
+            debited_total=report.totals.debited_total,
+            findings=report.findings,
+        )
+
+    async def list_debits(self, after: str, limit: int) -> list[vendor_credit_pb2.Debit]:
+        """Return debited charges in order of charge id."""
+        debits = await audit_ledgers.list_debits(self._database, after=after, limit=limit)
+        return [vendor_credit_pb2.Debit(charge_id=each.charge_id, vendor_id=each.vendor_id, amount=each.amount) for each in debits]
+
+    async def decisions(self, charge_ids: Sequence[str]) -> list[vendor_credit_pb2.DebitDecision]:
+        """Return the decisions that exist."""
+        return [decision_message(each) for each in await audit_ledgers.get_decisions(self._database, charge_ids)]
+
+
+@dataclass
+class Money:
+    """Both sides of the books, and the usual steps."""
+
+    vendors: Database
+    charges: Database
+    ledger: LocalVendorLedger
+
+    async def vendor(self, credit: int = 0, *, credit_limit: int = 0) -> int:
+        """Make a vendor that holds `credit`; return its id."""
+        vendor, _ = await create_vendor(self.vendors, name="v", credit_limit=credit_limit, principal="test", key=uuid7_text())
+        if credit:
+            await self.approved_request(vendor.id, credit)
+            await post_credit(self.vendors, [vendor.id])
+        return vendor.id
+
+    async def approved_request(self, vendor_id: int, amount: int) -> int:
+        """Submit and approve a request, without posting it; return its id."""
+        request, _ = await submit_credit_request(self.vendors, vendor_id=vendor_id, amount=amount, principal="partner", key=uuid7_text())
+        await approve_credit_request(self.vendors, request.id, "operator", four_eyes=True)
+        return request.id
+
+    async def customer(self) -> int:
+        """Make a customer; return its id."""
+        number = uuid7_text().replace("-", "")
+        return (await create_customer(self.charges, f"+9{int(number, 16) % 10**11:011}", [], None)).id
+
+    async def accept(self, *orders: ChargeOrder) -> list[Accepted]:
+        """Accept the orders, all of which must be accepted."""
+        results = (await accept_charges(self.charges, orders, slots=SLOTS)).results
+        assert all(isinstance(result, Accepted) for result in results), results
+        return [result for result in results if isinstance(result, Accepted)]
+
+    async def settle(self) -> int:
+        """Settle every slot; return how many charges became final."""
+        return sum([await settle_slot(self.charges, self.ledger, slot, limit=100) for slot in range(SLOTS)])
+
+    async def books(self) -> Books:
+        """Check all books."""
+        return await check_books(self.charges, self.ledger, timeout_seconds=60)
+
+
+def order(vendor_id: int, customer_id: int, amount: int, key: str | None = None) -> ChargeOrder:
+    """Return an order with a new charge id, and a new key unless one is given."""
+    charge_id = uuid7_text()
+    return ChargeOrder(charge_id, vendor_id, customer_id, amount, key or f"key-{charge_id}", "user:1")
+
+
+@asynccontextmanager
+async def open_money(databases: Databases) -> AsyncIterator[Money]:
+    """Open both services' databases as their own roles."""
+    vendors = Database(databases.urls["vendor_credit"], "vendor_credit", pool_size=8, application_name="test")
+    charges = Database(databases.urls["customer_charge"], "customer_charge", pool_size=8, application_name="test")
+    await vendors.open()
+    await charges.open()
+    try:
+        yield Money(vendors, charges, LocalVendorLedger(vendors))
+    finally:
+        await vendors.close()
+        await charges.close()

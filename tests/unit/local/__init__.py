@@ -1,0 +1,1 @@
+"""The parts of the local stack that need no process."""
