@@ -17,7 +17,7 @@ CHARGE = "/api/customer/increase-credit/"
         '"1"',
         '"1_000"',
         '"+1"',
-        '"١"',
+        '"\u0661"',
         "true",
         "null",
         "[]",
