@@ -157,6 +157,8 @@ async def test_a_client_asking_first_gets_no_100_for_a_body_too_large() -> None:
     [
         b"GARBAGE\r\n\r\n",
         b"GET / HTTP/9.9\r\n\r\n",
+        b"BREW / HTTP/1.1\r\nHost: door\r\n\r\n",
+        b"CONNECT door:80 HTTP/1.1\r\nHost: door\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nA b: c\r\n\r\n",
         CHARGE.replace(b"Host: door", b"Content-Length: 3"),
     ],
@@ -167,6 +169,42 @@ async def test_what_is_no_http_is_a_problem_too(raw: bytes) -> None:
         connection.writer.write(raw)
         status, headers, _ = await connection.response()
         assert (status, headers["content-type"]) == (400, "application/problem+json")
+
+
+OFFER = b"Host: door\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk"
+
+
+async def test_an_offer_to_upgrade_is_ignored() -> None:
+    """Some clients offer HTTP/2 with every request; they are answered in HTTP/1.1, body and all, and may go on."""
+    client = small_door()
+    offering = CHARGE.replace(b"Host: door", OFFER)
+    async with serving(client) as server, connected(server) as connection:
+        for head_bytes in (0, 10, len(offering) - 5, len(offering) - len(BODY)):
+            connection.writer.write(offering[:head_bytes])
+            await connection.writer.drain()
+            await asyncio.sleep(0)
+            connection.writer.write(offering[head_bytes:])
+            assert (await connection.response())[0] == 202
+        connection.writer.write(offering + HEALTH)
+        assert [(await connection.response())[0] for _ in range(2)] == [202, 200]
+    assert [call.request.amount for call in client.backend.calls] == [1] * 5
+
+
+async def test_no_request_is_smuggled_behind_an_offer() -> None:
+    """What the length says is body is body, however much it looks like a request; a chunked one is refused."""
+    client = small_door()
+    head = CHARGE.partition(b"\r\n\r\n")[0].replace(b"Host: door", OFFER)
+    async with serving(client) as server:
+        async with connected(server) as connection:
+            connection.writer.write(head.replace(b": %d" % len(BODY), b": %d" % len(CHARGE)) + b"\r\n\r\n" + CHARGE + HEALTH)
+            assert [(await connection.response())[0] for _ in range(2)] == [400, 200]
+        async with connected(server) as connection:
+            chunked = head.replace(b"Content-Length: %d" % len(BODY), b"Transfer-Encoding: chunked")
+            revoke = chunked.replace(b"/api/customer/increase-credit/", b"/api/auth/token/revoke/")  # needs no body
+            connection.writer.write(revoke + b"\r\n\r\n0\r\n\r\n" + CHARGE)
+            assert (await connection.response())[0] == 400
+            assert await connection.ended()
+    assert client.backend.calls == []
 
 
 async def test_one_connection_too_many_is_refused() -> None:
