@@ -8,7 +8,7 @@ import grpc
 from charging.transport.v1 import envelope_pb2, envelope_pb2_grpc
 
 from shared.errors import Code, InvalidArgument
-from shared.guard import MethodTable, Servicer
+from shared.method_table import MethodTable, Servicer
 from shared.transport.backend import Answer
 from shared.transport.dispatch import dispatch
 
