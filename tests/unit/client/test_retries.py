@@ -122,9 +122,10 @@ def test_the_deadline_counts_over_all_tries(channel: grpc.Channel, service: Fake
     # Pauses of 0.35 to 0.4 s and 0.4 to 0.5 s fit, a third of at least 0.5 s does not.
     left = [try_.seconds_left or 0 for try_ in service.received]
     assert len(left) == 3
-    assert left[0] <= 1.2
-    assert left[1] <= 0.85
-    assert left[2] <= 0.45
+    # The service sees a little more than is left: gRPC rounds a timeout up when it sends it.
+    assert left[0] <= 1.2 + 0.05
+    assert left[1] <= 0.85 + 0.05
+    assert left[2] <= 0.45 + 0.05
 
 
 def test_a_service_that_hangs_on_the_second_try_is_left_at_the_deadline(channel: grpc.Channel, service: FakeService) -> None:
