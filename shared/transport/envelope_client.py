@@ -61,7 +61,7 @@ class _Pending:
 class EnvelopeBackend:
     """A backend behind one gRPC channel of another process."""
 
-    def __init__(self, channel: grpc.aio.Channel, peer_token: Callable[[], str], *, name: str, max_in_flight: int = 4) -> None:
+    def __init__(self, channel: grpc.aio.Channel, peer_token: Callable[[], str], *, name: str, max_in_flight: int = 2) -> None:
         """`peer_token` returns this process's own token; `name` names the backend in errors and metrics."""
         self._stub = envelope_pb2_grpc.EnvelopeServiceStub(channel)
         self._peer_token = peer_token
