@@ -6,7 +6,8 @@ SHELL := /bin/bash
 # The first Python on PATH that is new enough; `make PYTHON=/path/to/python3.13 setup` chooses another.
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$name"; break; }; done)
-VENV := .venv
+# Not to be set from outside: setup would install this checkout into that environment.
+override VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 STATE := $(or $(CHARGING_STATE_DIR),.charging)

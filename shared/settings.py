@@ -104,5 +104,5 @@ def load_settings(kind: type[SettingsT]) -> SettingsT:
     except ValidationError as error:
         for problem in error.errors():
             name = ".".join(str(part) for part in problem["loc"])
-            print(f"setting {name}: {problem['msg']} (got {problem.get('input')!r})", file=sys.stderr)
+            print(f"setting {name}: {problem['msg']}", file=sys.stderr)  # never the value: it may be a secret
         raise SystemExit(2) from None
