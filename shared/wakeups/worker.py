@@ -2,22 +2,32 @@
 
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from threading import Event
 from types import FrameType
 
 from dramatiq import Worker
 
+from shared.heartbeat import BEAT_SECONDS, beat
 from shared.wakeups.broker import DoorbellRedisBroker
 
 IDLE_LOOK_MS = 250
 """How often an idle worker thread looks whether it is to stop. Messages do not wait for it: it is what stopping takes."""
 
 
-def run_worker(broker: DoorbellRedisBroker, *, threads: int, drain_seconds: float, on_ready: Callable[[], None] | None = None) -> None:
+def run_worker(
+    broker: DoorbellRedisBroker,
+    *,
+    threads: int,
+    drain_seconds: float,
+    on_ready: Callable[[], None] | None = None,
+    heartbeat_file: Path | None = None,
+) -> None:
     """Run the actors of a broker until SIGTERM or SIGINT, then let running ones finish for up to `drain_seconds` and return.
 
     Call it on the main thread, after the actors are declared. One worker per process: dramatiq keeps its event loop in a global. Messages
     that were fetched and not begun go back to their queue. `on_ready` is called once the worker consumes.
+    `heartbeat_file` is touched for as long as all threads of the worker live.
     """
     stop = Event()
 
@@ -30,7 +40,10 @@ def run_worker(broker: DoorbellRedisBroker, *, threads: int, drain_seconds: floa
         worker.start()
         if on_ready is not None:
             on_ready()
-        stop.wait()
+        while not stop.is_set():
+            if all(thread.is_alive() for thread in (*worker.consumers.values(), *worker.workers)):
+                beat(heartbeat_file)
+            stop.wait(BEAT_SECONDS)
     finally:
         worker.stop(timeout=int(drain_seconds * 1000))
         broker.close()
