@@ -1,9 +1,10 @@
 """UUIDs of version 7."""
 
+import os
 import time
 from uuid import UUID
 
-from shared.uuid7 import Uuid7Sequence, uuid7, uuid7_text
+from shared.uuid7 import BufferedRandom, Uuid7Sequence, uuid7, uuid7_text
 
 
 def test_an_id_is_a_uuid_of_version_7_that_tells_its_time() -> None:
@@ -49,3 +50,19 @@ def test_two_sequences_do_not_meet() -> None:
     """Two processes that start in the same millisecond draw different numbers."""
     one, other = Uuid7Sequence(now_ns=lambda: 7_000_000), Uuid7Sequence(now_ns=lambda: 7_000_000)
     assert not {one.next_int() for _ in range(1000)} & {other.next_int() for _ in range(1000)}
+
+
+def test_buffered_random_bytes_are_never_given_out_twice_even_across_a_fork() -> None:
+    """A child that inherited the buffer must not repeat its parent's bytes."""
+    source = BufferedRandom()
+    seen = {source(10) for _ in range(1_000)}
+    assert len(seen) == 1_000
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, source(10))
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reading, 10) != source(10)
+    os.close(reading)
+    os.close(writing)
