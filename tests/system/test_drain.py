@@ -53,9 +53,16 @@ def test_calls_in_flight_end_well_while_their_process_drains(
     order = partner.order(1) if "customer" in path else {"requester": partner.vendor, "amount": 1}
     rows_before = query(stack, f"SELECT count(*) FROM {table}")
     log = stack.supervision.log_of(drained)
+    steps: list[str] = []
+
+    def note(step: str, _facts: object) -> None:
+        steps.append(step)
+
     with ThreadPoolExecutor(IN_FLIGHT) as pool, caller(url, partner.token) as client:
         with locked(stack, table):
-            answers = [pool.submit(client.post, path, json=order) for _ in range(IN_FLIGHT)]
+            answers = [pool.submit(client.post, path, json=order, extensions={"trace": note}) for _ in range(IN_FLIGHT)]
+            wait_until(lambda: steps.count("http11.send_request_body.complete") == IN_FLIGHT, "every call to be sent")
+            assert client.get("/health/").is_success, "connections are taken in order: all before this one are in"
             wait_until(waits_for_lock(stack, service), "a transaction to wait for the lock")
             seen = log.stat().st_size
             stack.kill(drained, signal.SIGTERM)
@@ -76,5 +83,7 @@ def test_callers_who_retry_as_documented_notice_no_restart(stack: Stack, office:
             wait_until(lambda name=name, pid=pid: stack.pids().get(name, pid) != pid, f"a successor of {name}")  # type: ignore[misc]
             stack.wait_ready()
     check_history(load, office)
+    # A refused connection carried no call: every call that was sent was answered.
+    assert {line.detail for line in load.history.lines if line.event == "unknown"} <= {"ConnectError"}
     assert all(charge["status"] == "succeeded" for charge in office.charges(partner.vendor))
     audit(stack)
