@@ -6,6 +6,8 @@
 ARG BASE=python:3.13-slim
 
 FROM ${BASE} AS build
+# A mirror to install from; this stage stays behind, and so does its address.
+ARG PIP_INDEX_URL
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /source
 # Two environments: what builds (setuptools, with pip) stays behind, what runs is copied on.

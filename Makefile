@@ -89,8 +89,9 @@ grpcurl-examples: $(STAMP) ## show and run the operators' grpcurl commands again
 up: ## the production-like set in containers
 	docker compose up --build --wait
 
-down: ## stop the stack of this folder
+down: ## stop the stack of this folder, and its containers; their data stays
 	@test ! -x $(BIN)/python || $(BIN)/python -m shared.local.down
+	@test -z "$$(docker compose ps --quiet 2>/dev/null)" || docker compose down
 
 clean: down ## stop the stack, then remove its data, .venv and caches
 	rm -rf $(STATE) $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info shared/stubs/*.egg-info
