@@ -127,7 +127,9 @@ _VENDOR_CREDIT = {
     ),
     "CreditRequestService/ListCreditRequests": _of_vendor(lambda world: vendor_pb.ListCreditRequestsRequest(vendor_id=world.ours.vendor)),
     "DebitService/DebitVendors": Sample(
-        _fixed(lambda world: vendor_pb.DebitVendorsRequest(debits=[vendor_pb.Debit(charge_id=world.ours.charge, vendor_id=1, amount=CHARGE)]))
+        _fixed(
+            lambda world: vendor_pb.DebitVendorsRequest(debits=[vendor_pb.Debit(charge_id=world.ours.charge, vendor_id=1, amount=CHARGE)])
+        )
     ),
     "VendorAuditService/VerifyVendorLedgers": Sample(_fixed(lambda _: vendor_pb.VerifyVendorLedgersRequest())),
     "VendorAuditService/ListDebits": Sample(_fixed(lambda _: vendor_pb.ListDebitsRequest(page_size=2))),

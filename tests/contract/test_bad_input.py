@@ -116,13 +116,17 @@ async def test_json_of_the_wrong_kind_names_its_field(world: World, binding: Bin
             continue
         for text in json_texts(field):
             answer = await _send_json(world, binding, request, token, {name_of(field): MARK}, text)
-            problem = problem_with(answer, {400}) or ("" if names(answer, name_of(field)) or _too_long(text) else f"not named: {answer.text}")
+            problem = problem_with(answer, {400}) or (
+                "" if names(answer, name_of(field)) or _too_long(text) else f"not named: {answer.text}"
+            )
             if problem:
                 wrong.append(f"{name_of(field)} = {text[:60]}: {problem}")
     for field, inner, text in _nested(request):
         values = json_of(request)[name_of(field)]
         answer = await _send_json(world, binding, request, token, {name_of(field): [{**values[0], name_of(inner): MARK}]}, text)
-        problem = problem_with(answer, {400}) or ("" if names(answer, f"{name_of(field)}[0]") or _too_long(text) else f"not named: {answer.text}")
+        problem = problem_with(answer, {400}) or (
+            "" if names(answer, f"{name_of(field)}[0]") or _too_long(text) else f"not named: {answer.text}"
+        )
         if problem:
             wrong.append(f"{name_of(field)}[0].{name_of(inner)} = {text[:60]}: {problem}")
     assert wrong == []
@@ -140,9 +144,7 @@ def _too_long(text: str) -> bool:
     return text.lstrip("[").startswith("9999")
 
 
-async def _send_json(
-    world: World, binding: Binding, request: Message, token: str, change: dict[str, Any], text: str
-) -> httpx.Response:
+async def _send_json(world: World, binding: Binding, request: Message, token: str, change: dict[str, Any], text: str) -> httpx.Response:
     values = {**json_of(request), **change}
     content = json.dumps(body_of(binding, values)).replace(f'"{MARK}"', text).encode()
     return await world.stack.send(binding.http_method, path_of(binding, values), token, content=content)

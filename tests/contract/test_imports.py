@@ -64,9 +64,7 @@ def test_services_do_not_import_each_other() -> None:
         f"{path} imports {name}"
         for path, tree in sources().items()
         for name in imports_of(tree)
-        if name.startswith("services.")
-        and service_of(path) in SERVICES
-        and name.split(".")[1] != service_of(path)
+        if name.startswith("services.") and service_of(path) in SERVICES and name.split(".")[1] != service_of(path)
     ]
     assert wrong == []
 
@@ -154,10 +152,6 @@ for name in sys.argv[1:]:
 @pytest.mark.parametrize("folder", ["services", "shared"])
 def test_importing_does_nothing(folder: str) -> None:
     """No module connects, listens, starts a program or thread, or writes a file when it is imported."""
-    modules = [
-        path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        for path in sources()
-        if path.startswith(f"{folder}/")
-    ]
+    modules = [path.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for path in sources() if path.startswith(f"{folder}/")]
     done = subprocess.run([sys.executable, "-c", LISTENER, *modules], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
