@@ -32,7 +32,8 @@ def wire_faults(request: Message) -> Iterator[Fault]:
 
 
 def _of_message(whole: Message, part: Message, prefix: str) -> Iterator[Fault]:
-    for field in part.DESCRIPTOR.fields:
+    fields: Any = part.DESCRIPTOR.fields  # the type stubs give two types of descriptors
+    for field in fields:
         path = prefix + field.name
         if field.is_repeated:
             yield from _of_list(whole, part, field, path)
@@ -85,7 +86,7 @@ def _of_list(whole: Message, part: Message, field: FieldDescriptor, path: str) -
         yield from _of_message(whole, getattr(part, field.name)[0], f"{path}[0].")
 
 
-def _of_submessage(whole: Message, part: Message, field: FieldDescriptor, path: str) -> Iterator[Fault]:
+def _of_submessage(whole: Message, part: Message, field: Any, path: str) -> Iterator[Fault]:
     inner = getattr(part, field.name)
     had = part.HasField(field.name)
     if field.message_type.full_name == TIMESTAMP:

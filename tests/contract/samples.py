@@ -37,7 +37,7 @@ class Ownership(Enum):
 
 @dataclass(frozen=True)
 class Sample:
-    """How to make the request; `missing` makes the same one for an object that does not exist. `spends_token`: it ends its caller's token."""
+    """How to make the request; `missing` makes one for an object that does not exist. `spends_token`: it ends its caller's token."""
 
     build: Build
     ownership: Ownership = Ownership.NONE
