@@ -9,7 +9,6 @@ from shared.admission.gate import Gate, build_gate
 from shared.auth.authenticator import Authenticator
 from shared.auth.peer_tokens import PeerTokenSource, PeerTokenVerifier, load_public_keys
 from shared.auth.trust_state import TrustCopy
-from shared.guard import MethodTable, Servicer
 from shared.interceptors.admission import AdmissionInterceptor
 from shared.interceptors.authentication import AuthenticationInterceptor
 from shared.interceptors.authorization import AuthorizationInterceptor
@@ -18,6 +17,7 @@ from shared.interceptors.deadline import DeadlineInterceptor
 from shared.interceptors.error_mapping import ErrorMappingInterceptor
 from shared.interceptors.metrics import MetricsInterceptor
 from shared.interceptors.validation import ValidationInterceptor
+from shared.method_table import MethodTable, Servicer
 from shared.settings import CommonSettings
 from shared.transport.envelope_server import envelope_servicer
 

@@ -6,8 +6,8 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from shared.errors import InvalidArgument
-from shared.guard import MethodTable
 from shared.interceptors.error_mapping import DETAILS_KEY, status_of
+from shared.method_table import MethodTable
 from shared.transport.backend import Answer
 from shared.transport.inner_context import InnerContext, Metadata
 
