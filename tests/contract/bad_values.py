@@ -32,7 +32,8 @@ def wire_faults(request: Message) -> Iterator[Fault]:
 
 
 def _of_message(whole: Message, part: Message, prefix: str) -> Iterator[Fault]:
-    for field in part.DESCRIPTOR.fields:
+    fields: Any = part.DESCRIPTOR.fields  # the type stubs give two types of descriptors
+    for field in fields:
         path = prefix + field.name
         if field.is_repeated:
             yield from _of_list(whole, part, field, path)
@@ -85,11 +86,16 @@ def _of_list(whole: Message, part: Message, field: FieldDescriptor, path: str) -
         yield from _of_message(whole, getattr(part, field.name)[0], f"{path}[0].")
 
 
-def _of_submessage(whole: Message, part: Message, field: FieldDescriptor, path: str) -> Iterator[Fault]:
+def _of_submessage(whole: Message, part: Message, field: Any, path: str) -> Iterator[Fault]:
     inner = getattr(part, field.name)
     had = part.HasField(field.name)
     if field.message_type.full_name == TIMESTAMP:
-        for what, seconds, nanos in (("year 0", -62_135_596_801, 0), ("year 10000", 253_402_300_800, 0), ("nanos", 0, -1), ("nanos", 0, 10**9)):
+        for what, seconds, nanos in (
+            ("year 0", -62_135_596_801, 0),
+            ("year 10000", 253_402_300_800, 0),
+            ("nanos", 0, -1),
+            ("nanos", 0, 10**9),
+        ):
             inner.seconds, inner.nanos = seconds, nanos
             changed = type(whole)()
             changed.CopyFrom(whole)
@@ -160,7 +166,16 @@ def _scalar_texts(field: FieldDescriptor) -> Iterator[str]:
         full = json.dumps(field.enum_type.values[1].name)
         yield from ("1", "true", '""', '"nonsense"', full, '"unspecified"', '"\\u0000"')
     elif field.message_type is not None:
-        yield from ("0", "true", '""', '"yesterday"', '"2026-13-01T00:00:00Z"', '"2026-01-01"', '"2026-01-01T00:00:00"', '"0000-01-01T00:00:00Z"')
+        yield from (
+            "0",
+            "true",
+            '""',
+            '"yesterday"',
+            '"2026-13-01T00:00:00Z"',
+            '"2026-01-01"',
+            '"2026-01-01T00:00:00"',
+            '"0000-01-01T00:00:00Z"',
+        )
     else:
         yield from ("5", "true", '"a\\u0000b"', '"\\ud800"', json.dumps("a" * ((rules.max_length or 1_000) + 1)))
         if rules.required:
@@ -173,7 +188,24 @@ def query_texts(field: FieldDescriptor) -> Iterator[str]:
     """Yield texts, percent-encoded, that are wrong for a field in a query or path."""
     rules = rules_of(field)
     if field.type in INTEGERS:
-        yield from ("1.5", "1.0", "1e2", "abc", "true", "null", "-1", "+1", "%201", "1_0", "0x10", "%D9%A1", "%EF%BC%91", "01", "a%00", "%0d%0aX:1")
+        yield from (
+            "1.5",
+            "1.0",
+            "1e2",
+            "abc",
+            "true",
+            "null",
+            "-1",
+            "+1",
+            "%201",
+            "1_0",
+            "0x10",
+            "%D9%A1",
+            "%EF%BC%91",
+            "01",
+            "a%00",
+            "%0d%0aX:1",
+        )
         yield from (str(2**53), str(2**63), str(2**64), "9" * 5_000)
         if rules.required:
             yield "0"

@@ -22,11 +22,11 @@ from tests.contract.contract import BINDINGS, FILES, METHODS, request_messages, 
 WITH_OPTIONS = (*FILES, options_pb2.DESCRIPTOR)
 COMMENTS = load_comments()
 EXACT_INTEGER_MAX = 2**53 - 1
-INTEGERS = frozenset(
-    {FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_INT64, FieldDescriptor.TYPE_UINT32, FieldDescriptor.TYPE_UINT64}
-)
+INTEGERS = frozenset({FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_INT64, FieldDescriptor.TYPE_UINT32, FieldDescriptor.TYPE_UINT64})
 
-every_method = pytest.mark.parametrize("method", METHODS.values(), ids=lambda method: short(f"{method.containing_service.name}/{method.name}"))
+every_method = pytest.mark.parametrize(
+    "method", METHODS.values(), ids=lambda method: short(f"{method.containing_service.name}/{method.name}")
+)
 UNBOUNDED = {
     "charging.vendor_credit.v1.LookupVendorsRequest.vendor_ids",
     "charging.transport.v1.InnerCall.method",
