@@ -49,15 +49,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Return the options."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the system beside the textbook way. BENCH=full is --full.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measure the system beside the textbook way. BENCH=full is --full."
+    )
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--quick", action="store_true", help="all short rows, in a few minutes (the default)")
-    length.add_argument("--full", action="store_true", default=os.environ.get("BENCH") == "full", help="longer rows, and the growth of the database")
+    length.add_argument(
+        "--full", action="store_true", default=os.environ.get("BENCH") == "full", help="longer rows, and the growth of the database"
+    )
     parser.add_argument("--rows", nargs="+", choices=sorted(ROWS), metavar="ROW", help=f"only these of {', '.join(ROWS)}")
     parser.add_argument("--seconds", type=float, help=f"load of each row; {QUICK_SECONDS:g}, with --full {FULL_SECONDS:g}")
     parser.add_argument("--growth-charges", type=int, default=5_000_000, help="charges in the database for the growth row")
     parser.add_argument("--folder", type=Path, help="where to make the temporary folder; on a real disk")
-    parser.add_argument("--profile", type=Path, metavar="FOLDER", help="let py-spy watch every process during the REST rows, into this folder")
+    parser.add_argument("--profile", type=Path, metavar="FOLDER", help="let py-spy watch every process during every row, into this folder")
     options = parser.parse_args(arguments)
     full = options.full and not options.quick
     options.seconds = options.seconds or (FULL_SECONDS if full else QUICK_SECONDS)
