@@ -82,7 +82,7 @@ class Bench:
         """
         stack = self.system.stack
         before = cpu_seconds(stack)
-        with profiled(stack, self.profile_folder, plan.seconds, plan.run):
+        with profiled(stack, self.profile_folder, plan.run):
             report = load(plan)
         settlement = wait_settled(self.connection, report.started_at)
         after = cpu_seconds(stack)

@@ -1,6 +1,7 @@
 """py-spy at every Python process of the system while a load runs: raw stacks and a flame picture each."""
 
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,8 +22,8 @@ class ProfilerMissing(Exception):
 
 
 @contextmanager
-def profiled(stack: Stack, folder: Path | None, seconds: float, name: str) -> Iterator[None]:
-    """Watch the processes for so long, from now on; without a folder do nothing. Raises ProfilerMissing."""
+def profiled(stack: Stack, folder: Path | None, name: str) -> Iterator[None]:
+    """Watch the processes meanwhile; without a folder do nothing. Raises ProfilerMissing."""
     if folder is None:
         yield
         return
@@ -33,12 +34,16 @@ def profiled(stack: Stack, folder: Path | None, seconds: float, name: str) -> It
     watchers = {}
     for process, pid in stack.pids().items():
         output = folder / f"{name}.{process}.txt"
-        command = [program, "record", "--pid", str(pid), "--format", "raw", "--output", str(output), "--rate", str(RATE)]
-        command += ["--duration", str(max(1, round(seconds))), "--nonblocking"]
+        command = [program, "record", "--pid", str(pid), "--format", "raw", "--output", str(output), "--rate", str(RATE), "--nonblocking"]
         watchers[output] = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # noqa: S603 - found above
-    yield
-    for output, watcher in watchers.items():
-        _, words = watcher.communicate(timeout=END_SECONDS_MAX)
+    try:
+        yield
+    finally:
+        # It writes what it has when it is interrupted.
+        for watcher in watchers.values():
+            watcher.send_signal(signal.SIGINT)
+        words = {output: watcher.communicate(timeout=END_SECONDS_MAX)[1] for output, watcher in watchers.items()}
+    for output, said in words.items():
         if not output.exists():
-            raise ProfilerMissing(f"py-spy: {words.decode(errors='replace').strip()[-300:]}")
+            raise ProfilerMissing(f"py-spy: {said.decode(errors='replace').strip()[-300:]}")
         output.with_suffix(".svg").write_text(flame(frames_of(output.read_text().splitlines()), output.stem))
