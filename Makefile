@@ -6,7 +6,8 @@ SHELL := /bin/bash
 # The first Python on PATH that is new enough; `make PYTHON=/path/to/python3.13 setup` chooses another.
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$name"; break; }; done)
-VENV := .venv
+# Not to be set from outside: setup would install this checkout into that environment.
+override VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 STATE := $(or $(CHARGING_STATE_DIR),.charging)
@@ -88,8 +89,9 @@ grpcurl-examples: $(STAMP) ## show and run the operators' grpcurl commands again
 up: ## the production-like set in containers
 	docker compose up --build --wait
 
-down: ## stop the stack of this folder
+down: ## stop the stack of this folder, and its containers; their data stays
 	@test ! -x $(BIN)/python || $(BIN)/python -m shared.local.down
+	@test -z "$$(docker compose ps --quiet 2>/dev/null)" || docker compose down
 
 clean: down ## stop the stack, then remove its data, .venv and caches
 	rm -rf $(STATE) $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info shared/stubs/*.egg-info

@@ -1,7 +1,8 @@
 """Prepare one PostgreSQL database for all services: a schema, an owner and a runtime role for each, then the migrations.
 
 Run as `python -m shared.database_setup`, again after every upgrade: what exists is left as it is, passwords are set anew. Reads
-DATABASE_URL, an administrator who may create roles, and CHARGING_<SERVICE>_DB_PASSWORD of every service.
+DATABASE_URL, an administrator who may create roles, and CHARGING_<SERVICE>_DB_PASSWORD of every service, each a variable or a file of the
+folder CHARGING_SECRETS_DIR.
 
 Each service has three things under one name, say `vendor_credit`:
 
@@ -11,7 +12,6 @@ Each service has three things under one name, say `vendor_credit`:
   by the migration that makes the table, so that append-only tables say so where they are written.
 """
 
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +24,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from shared.database_migrations import apply_migrations
+from shared.settings import environment_with_secrets
 
 SERVICES = ("vendor_credit", "customer_charge", "gateway")
 MIGRATIONS_ROOT = Path(__file__).resolve().parent.parent / "services"
@@ -148,8 +149,9 @@ def passwords_from_environment(environment: Mapping[str, str], services: Sequenc
 def main() -> int:
     """Set up the database that the environment names, and say what was done."""
     try:
-        admin_url = os.environ["DATABASE_URL"]
-        passwords = passwords_from_environment(os.environ)
+        environment = environment_with_secrets()
+        admin_url = environment["DATABASE_URL"]
+        passwords = passwords_from_environment(environment)
     except KeyError as missing:
         print(f"set these environment variables: {missing.args[0]}", file=sys.stderr)
         return 2

@@ -7,7 +7,7 @@ from google.protobuf import descriptor_pool
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from shared.guard import MethodTable
+from shared.method_table import MethodTable
 from shared.transport.channels import MAX_MESSAGE_BYTES
 
 MAX_CONNECTION_AGE_MS = 30 * 60 * 1000

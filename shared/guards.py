@@ -9,15 +9,16 @@ from shared.admission.gate import Gate, build_gate
 from shared.auth.authenticator import Authenticator
 from shared.auth.peer_tokens import PeerTokenSource, PeerTokenVerifier, load_public_keys
 from shared.auth.trust_state import TrustCopy
-from shared.guard import MethodTable, Servicer
 from shared.interceptors.admission import AdmissionInterceptor
 from shared.interceptors.authentication import AuthenticationInterceptor
 from shared.interceptors.authorization import AuthorizationInterceptor
 from shared.interceptors.context import ContextInterceptor
 from shared.interceptors.deadline import DeadlineInterceptor
+from shared.interceptors.decoding import DecodingInterceptor
 from shared.interceptors.error_mapping import ErrorMappingInterceptor
 from shared.interceptors.metrics import MetricsInterceptor
 from shared.interceptors.validation import ValidationInterceptor
+from shared.method_table import MethodTable, Servicer
 from shared.settings import CommonSettings
 from shared.transport.envelope_server import envelope_servicer
 
@@ -50,6 +51,7 @@ class Guards:
             ErrorMappingInterceptor(),
             DeadlineInterceptor(),
             AuthenticationInterceptor(self._authenticator),
+            DecodingInterceptor(),
             ValidationInterceptor(),
             AuthorizationInterceptor(),
             AdmissionInterceptor(self._gate),

@@ -9,6 +9,7 @@ from typing import Protocol
 import structlog
 import uvloop
 
+from shared.heartbeat import keep_beating
 from shared.settings import CommonSettings
 from shared.telemetry import configure_logging
 
@@ -28,10 +29,10 @@ class App(Protocol):
 def run(service: str, settings: CommonSettings, build: Callable[[], App]) -> None:
     """Run the app that `build` composes until SIGTERM or SIGINT. `build` is called inside the event loop."""
     configure_logging(settings, service)
-    uvloop.run(_run(service, build))
+    uvloop.run(_run(service, settings, build))
 
 
-async def _run(service: str, build: Callable[[], App]) -> None:
+async def _run(service: str, settings: CommonSettings, build: Callable[[], App]) -> None:
     log = structlog.get_logger(service)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -43,7 +44,9 @@ async def _run(service: str, build: Callable[[], App]) -> None:
     gc.collect()
     gc.freeze()
     log.info("serving")
+    beating = asyncio.create_task(keep_beating(settings.heartbeat_file))
     await stopping.wait()
+    beating.cancel()
     log.info("stopping")
     await app.stop()
     log.info("stopped")

@@ -26,7 +26,7 @@ def write_peer_keys(directory: Path, names: Sequence[str] = PEERS) -> list[str]:
         public = directory / f"{name}.public.pem"
         if name in fresh or not public.exists():
             key = load_pem_private_key((directory / f"{name}.private.pem").read_bytes(), password=None)
-            _write_whole(public, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), mode=0o644)
+            write_whole(public, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), mode=0o644)
     return fresh
 
 
@@ -45,7 +45,8 @@ def _write_private_key(path: Path) -> bool:
     return True
 
 
-def _write_whole(path: Path, content: bytes, mode: int) -> None:
+def write_whole(path: Path, content: bytes, mode: int) -> None:
+    """Write the file in one step, so that no reader sees half of it."""
     _draft(path, content, mode).replace(path)
 
 

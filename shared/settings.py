@@ -1,8 +1,12 @@
 """Settings that every process has, read from environment variables.
 
 Names carry the prefix `CHARGING_`; only DATABASE_URL and REDIS_URL go without. All mistakes are reported at once, by name.
+
+A setting may also be the content of a file named like its variable, in the folder that CHARGING_SECRETS_DIR names: a secret in a file is
+not passed on to children and not shown by whoever lists a process's environment. A variable wins over a file.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
@@ -39,6 +43,12 @@ class CommonSettings(BaseSettings):
     host: str = "127.0.0.1"
     """Address to listen on."""
 
+    heartbeat_file: Path | None = None
+    """File that this process touches every few seconds while it is alive; None means none. See shared/heartbeat.py."""
+
+    demo_data: bool = False
+    """Whether the demo data may be made outside the development profile. Its users have passwords that everybody knows."""
+
     metrics_port: Port = 0
     """Port of `/metrics` of this process; 0 switches it off."""
 
@@ -61,6 +71,11 @@ class CommonSettings(BaseSettings):
     """How long calls in flight may still run after SIGTERM."""
 
     @property
+    def demo_data_allowed(self) -> bool:
+        """Tell whether the demo data may be made here."""
+        return self.demo_data or self.profile == "development"
+
+    @property
     def limits_redis_url(self) -> str:
         """Return the URL of the instance for claims, limits and caches."""
         return self.cache_redis_url or self.redis_url
@@ -72,15 +87,22 @@ class DatabaseSettings(CommonSettings):
     database_pool_size: Annotated[int, Field(ge=1, le=200)] = 8
 
 
+def environment_with_secrets() -> dict[str, str]:
+    """Return the environment variables, and the files of the secrets folder for those that are not set."""
+    folder = os.environ.get("CHARGING_SECRETS_DIR")
+    files = {file.name: file.read_text().strip() for file in Path(folder).iterdir() if file.is_file()} if folder else {}
+    return files | os.environ
+
+
 SettingsT = TypeVar("SettingsT", bound=CommonSettings)
 
 
 def load_settings(kind: type[SettingsT]) -> SettingsT:
-    """Read the settings from the environment, or name every mistake on standard error and exit with status 2."""
+    """Read the settings from the environment and the secrets folder, or name every mistake on standard error and exit with status 2."""
     try:
-        return kind()
+        return kind(_secrets_dir=os.environ.get("CHARGING_SECRETS_DIR") or None)
     except ValidationError as error:
         for problem in error.errors():
             name = ".".join(str(part) for part in problem["loc"])
-            print(f"setting {name}: {problem['msg']} (got {problem.get('input')!r})", file=sys.stderr)
+            print(f"setting {name}: {problem['msg']}", file=sys.stderr)  # never the value: it may be a secret
         raise SystemExit(2) from None

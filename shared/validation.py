@@ -56,7 +56,7 @@ def _field_check(field: FieldDescriptor) -> Check:
     name, rules = field.name, rules_of(field)
     check_value = _value_check(field, rules)
     if field.is_repeated:
-        return _list_check(name, rules, check_value)
+        return _list_check(name, rules, check_value if _has_rules(field) else None)
     if field.has_presence:
         return _presence_check(name, rules, check_value)
     required = rules.required
@@ -81,7 +81,14 @@ def _presence_check(name: str, rules: options_pb2.FieldRules, check_value: Check
     return check
 
 
-def _list_check(name: str, rules: options_pb2.FieldRules, check_value: Check) -> Check:
+def _has_rules(field: FieldDescriptor) -> bool:
+    """Tell whether the items of a list are to be looked at: messages none of whose fields has a rule are carried unread."""
+    if field.message_type is None or field.message_type.full_name == "google.protobuf.Timestamp":
+        return True
+    return any(rules_of(inner) != options_pb2.FieldRules() for inner in field.message_type.fields)
+
+
+def _list_check(name: str, rules: options_pb2.FieldRules, check_value: Check | None) -> Check:
     max_items = rules.max_items or DEFAULT_MAX_ITEMS
 
     def check(message: Any, path: str, found: list[FieldViolation]) -> None:
@@ -90,6 +97,8 @@ def _list_check(name: str, rules: options_pb2.FieldRules, check_value: Check) ->
             found.append(FieldViolation(path + name, "must have at least one item"))
         if len(values) > max_items:
             found.append(FieldViolation(path + name, f"has {len(values)} items, more than the {max_items} allowed"))
+            return
+        if check_value is None:
             return
         for index, value in enumerate(values):
             if len(found) >= MAX_VIOLATIONS:

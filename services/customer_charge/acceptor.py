@@ -15,8 +15,9 @@ MAX_BATCH = 512
 MAX_QUEUE = 8_192
 """Most charges that wait for a transaction; about two seconds of work. Beyond it callers are told to come back."""
 
-MAX_IN_FLIGHT = 2
-"""Transactions under way: while one waits for the disk, the next does its work."""
+MAX_IN_FLIGHT = 1
+"""Transactions under way. One: while it waits for the disk the next batch grows, and a batch twice as large costs the process less than two
+at a time."""
 
 
 class Acceptor:

@@ -1,4 +1,4 @@
-"""Customers 1..10 of the development profile, made when there is no customer yet."""
+"""Customers 1..10 of the demo data, made when there is no customer yet."""
 
 import asyncio
 
@@ -26,6 +26,6 @@ async def make(settings: CustomerChargeSettings) -> None:
 
 if __name__ == "__main__":
     loaded = load_settings(CustomerChargeSettings)
-    if loaded.profile != "development":
-        raise SystemExit("demo data is for the development profile only")
+    if not loaded.demo_data_allowed:
+        raise SystemExit("demo data is for the development profile, or for CHARGING_DEMO_DATA=true")
     asyncio.run(make(loaded))

@@ -82,7 +82,13 @@ def main() -> None:
         except ChargingError as error:
             log.warning("settle.postponed", slot=slot, reason=error.reason)
 
-    run_worker(broker, threads=settings.worker_threads, drain_seconds=settings.drain_seconds, on_ready=lambda: log.info("working"))
+    run_worker(
+        broker,
+        threads=settings.worker_threads,
+        drain_seconds=settings.drain_seconds,
+        on_ready=lambda: log.info("working"),
+        heartbeat_file=settings.heartbeat_file,
+    )
     lock.close()
 
 

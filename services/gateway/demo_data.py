@@ -1,4 +1,4 @@
-"""Create the demo users: `python -m services.gateway.demo_data`, in the development profile only.
+"""Create the demo users: `python -m services.gateway.demo_data`, in the development profile or where CHARGING_DEMO_DATA allows it.
 
 Operator `operator`/`operator`, and partner `partner`/`partner`, who owns vendor 1. Running it again changes nothing.
 """
@@ -43,8 +43,8 @@ async def run(settings: GatewaySettings) -> None:
 def main() -> int:
     """Run the command; returns the exit status."""
     settings = load_settings(GatewaySettings)
-    if settings.profile != "development":
-        sys.stderr.write("demo users have well-known passwords: they exist in the development profile only (CHARGING_PROFILE)\n")
+    if not settings.demo_data_allowed:
+        sys.stderr.write("demo users have well-known passwords: only for the development profile, or with CHARGING_DEMO_DATA=true\n")
         return 2
     asyncio.run(run(settings))
     return 0

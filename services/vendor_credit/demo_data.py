@@ -1,4 +1,4 @@
-"""Vendor 1 of the development profile, made when there is no vendor yet."""
+"""Vendor 1 of the demo data, made when there is no vendor yet."""
 
 import asyncio
 
@@ -22,6 +22,6 @@ async def make(settings: VendorCreditSettings) -> None:
 
 if __name__ == "__main__":
     loaded = load_settings(VendorCreditSettings)
-    if loaded.profile != "development":
-        raise SystemExit("demo data is for the development profile only")
+    if not loaded.demo_data_allowed:
+        raise SystemExit("demo data is for the development profile, or for CHARGING_DEMO_DATA=true")
     asyncio.run(make(loaded))

@@ -41,7 +41,13 @@ def main() -> None:
         except ChargingError as error:
             log.warning("post.postponed", vendor_id=vendor_id, reason=error.reason)
 
-    run_worker(broker, threads=settings.worker_threads, drain_seconds=settings.drain_seconds, on_ready=lambda: log.info("working"))
+    run_worker(
+        broker,
+        threads=settings.worker_threads,
+        drain_seconds=settings.drain_seconds,
+        on_ready=lambda: log.info("working"),
+        heartbeat_file=settings.heartbeat_file,
+    )
 
 
 if __name__ == "__main__":

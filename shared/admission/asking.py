@@ -44,19 +44,18 @@ def _claim_key(call: Call, request: object) -> bytes:
     """Return the Redis key of the call's claim, empty for a call that claims nothing.
 
     A key sent with a method that takes none is ignored, as HTTP asks of headers that mean nothing to a resource. A call that came without
-    a key gets one made of its call id: it is the same for every time that its door sends it. Only where money moves is such a key worth a
-    claim; elsewhere PostgreSQL alone tells a repetition.
+    a key gets one made of its call id: it is the same for every time that its door sends it. Such a key is nobody else's, so it needs no
+    claim; if the door sends the call again, PostgreSQL tells the repetition.
     """
     scope = call.policy.idempotency_scope
     if scope is IdempotencyScope.NONE:
         return NO_KEY
     key = call.metadata.get(IDEMPOTENCY_KEY)
-    if key is None:
-        key = f"auto-{call.call_id}"
-        if scope is not IdempotencyScope.VENDOR:
-            call.idempotency_key = key
-            return NO_KEY
-    elif not KEY_FORM.fullmatch(key):
+    made_key = f"auto-{call.call_id}"
+    if key is None or key == made_key:
+        call.idempotency_key = made_key
+        return NO_KEY
+    if not KEY_FORM.fullmatch(key):
         raise InvalidArgument.of_field(IDEMPOTENCY_KEY, "must be 1 to 255 printable ASCII characters without a blank at either end")
     call.idempotency_key = key
     if scope is IdempotencyScope.VENDOR:

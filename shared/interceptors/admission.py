@@ -15,9 +15,6 @@ from shared.call import Call, current_call
 DONE_MS = 24 * 3600 * 1000
 """How long a finished call's key is known in Redis. After that PostgreSQL alone knows it, which costs a look-up and nothing else."""
 
-DONE_AUTO_MS = 60 * 1000
-"""The same for a key made at the door. Only the door itself can repeat it, and does so within one deadline."""
-
 SPENT_BY_REPETITION = frozenset({Outcome.REPLAY, Outcome.RUNNING, Outcome.OVER_REPLAY_LIMIT})
 
 
@@ -59,7 +56,7 @@ class AdmissionInterceptor(AsyncServerInterceptor):
         done_ms = 0
         try:
             answer = await method(request_or_iterator, context)
-            done_ms = DONE_AUTO_MS if call.idempotency_key == f"auto-{call.call_id}" else DONE_MS
+            done_ms = DONE_MS
         finally:
             self._gate.conclude(Conclusion(ask.claim_key, ask.owner, done_ms))
         return answer

@@ -1,6 +1,7 @@
 """Turn errors into google.rpc.Status, the one place that aborts a call (AIP-193)."""
 
 import asyncio
+import math
 from typing import Any
 
 import grpc
@@ -58,7 +59,7 @@ def status_of(error: ChargingError) -> status_pb2.Status:
         details.append(_packed(error_details_pb2.BadRequest(field_violations=violations)))
     if error.retry_after_seconds is not None:
         delay = duration_pb2.Duration()
-        delay.FromMilliseconds(int(error.retry_after_seconds * 1000))
+        delay.FromMilliseconds(math.ceil(error.retry_after_seconds * 1000))
         details.append(_packed(error_details_pb2.RetryInfo(retry_delay=delay)))
     if isinstance(error, ResourceExhausted):
         violation = error_details_pb2.QuotaFailure.Violation(subject=error.metadata.get("limit", error.reason), description=error.message)

@@ -61,7 +61,7 @@ class _Pending:
 class EnvelopeBackend:
     """A backend behind one gRPC channel of another process."""
 
-    def __init__(self, channel: grpc.aio.Channel, peer_token: Callable[[], str], *, name: str, max_in_flight: int = 4) -> None:
+    def __init__(self, channel: grpc.aio.Channel, peer_token: Callable[[], str], *, name: str, max_in_flight: int = 2) -> None:
         """`peer_token` returns this process's own token; `name` names the backend in errors and metrics."""
         self._stub = envelope_pb2_grpc.EnvelopeServiceStub(channel)
         self._peer_token = peer_token
@@ -106,11 +106,18 @@ class EnvelopeBackend:
             except grpc.aio.AioRpcError as error:
                 left = self._after_failure(calls, left, error, answers)
             else:
-                answers.update((index, _answer(result)) for index, result in zip(left, response.results, strict=True))
+                repeated = pause > FIRST_PAUSE_SECONDS
+                answers.update((index, self._judge(result, repeated)) for index, result in zip(left, response.results, strict=True))
                 break
             await asyncio.sleep(min(pause, LONGEST_PAUSE_SECONDS, max(0.0, seconds)))
             pause *= 2
         return [answers[index] for index in range(len(calls))]
+
+    def _judge(self, result: envelope_pb2.InnerResult, repeated: bool) -> Answer:
+        """Return the outcome of a call. Over the limit says "nothing was done", which nobody knows of a call that was sent before."""
+        if repeated and result.code == Code.RESOURCE_EXHAUSTED:
+            return _unknown(self._name, Code.UNAVAILABLE)
+        return _answer(result)
 
     def _after_failure(
         self, calls: Sequence[_Pending], left: Sequence[int], error: grpc.aio.AioRpcError, answers: dict[int, Answer]

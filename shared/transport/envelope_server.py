@@ -8,9 +8,13 @@ import grpc
 from charging.transport.v1 import envelope_pb2, envelope_pb2_grpc
 
 from shared.errors import Code, InvalidArgument
-from shared.guard import MethodTable, Servicer
+from shared.method_table import MethodTable, Servicer
 from shared.transport.backend import Answer
 from shared.transport.dispatch import dispatch
+
+_LATE = envelope_pb2.InnerResult(
+    code=int(Code.DEADLINE_EXCEEDED), details="the call was not finished in time; repeating it with the same key is safe"
+)
 
 TRANSPORT_PREFIX = "/charging.transport."
 
@@ -28,11 +32,19 @@ class EnvelopeServicer(envelope_pb2_grpc.EnvelopeServiceServicer):
         if len(calls) > 1:
             self._refuse_unsociable(calls)
         peer = context.peer()
-        if len(calls) == 1:
-            answers = [await self._run(calls[0], peer)]
-        else:
-            answers = await asyncio.gather(*[self._run(call, peer) for call in calls])
-        return envelope_pb2.DispatchResponse(results=[_result(answer) for answer in answers])
+        tasks = [asyncio.ensure_future(self._run(call, peer)) for call in calls]
+        # One timer for all: calls that share an envelope left their door together, with the same time to live. A call with less than the
+        # others is refused when it begins, or answered too late for its door to care.
+        longest = max(call.timeout_us for call in calls) / 1_000_000
+        try:
+            _, late = await asyncio.wait(tasks, timeout=longest)
+        except asyncio.CancelledError:
+            for task in tasks:
+                task.cancel()
+            raise
+        for task in late:
+            task.cancel()
+        return envelope_pb2.DispatchResponse(results=[_LATE if task in late else _result(task.result()) for task in tasks])
 
     def _refuse_unsociable(self, calls: Iterable[envelope_pb2.InnerCall]) -> None:
         """Refuse an envelope in which a call that may take long would hold up the others."""
@@ -44,15 +56,8 @@ class EnvelopeServicer(envelope_pb2_grpc.EnvelopeServiceServicer):
     async def _run(self, call: envelope_pb2.InnerCall, peer: str) -> Answer:
         if call.method.startswith(TRANSPORT_PREFIX):
             return Answer(int(Code.INVALID_ARGUMENT), "envelopes do not nest")
-        metadata = tuple(
-            (entry.key, entry.value if entry.key.endswith("-bin") else entry.value.decode("latin-1")) for entry in call.metadata
-        )
-        seconds = call.timeout_us / 1_000_000
-        try:
-            async with asyncio.timeout(seconds):
-                return await dispatch(self.table, call.method, call.message, metadata, seconds, peer)
-        except TimeoutError:
-            return Answer(int(Code.DEADLINE_EXCEEDED), "the call was not finished in time; repeating it with the same key is safe")
+        metadata = [(entry.key, entry.value if entry.key.endswith("-bin") else entry.value.decode("latin-1")) for entry in call.metadata]
+        return await dispatch(self.table, call.method, call.message, metadata, call.timeout_us / 1_000_000, peer)
 
 
 def envelope_servicer() -> tuple[EnvelopeServicer, Servicer]:

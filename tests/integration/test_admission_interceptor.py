@@ -128,11 +128,11 @@ async def test_every_end_but_success_frees_the_key(gate: Gate, error: BaseExcept
 
 async def test_door_that_sends_a_call_again_is_not_limited_for_it(gate: Gate) -> None:
     """A lost connection must not turn an accepted charge into a refused one."""
-    calls = [make_call() for _ in range(10)]
+    calls = [make_call(key=f"key-{number}") for number in range(10)]
     for call in calls:
         await serve(gate, call)
     handler = Handler()
-    assert await serve(gate, make_call(call_id=calls[9].call_id), handler) is ANSWER
+    assert await serve(gate, make_call(call_id=calls[9].call_id, key="key-9"), handler) is ANSWER
     assert handler.replays == [False]
 
 

@@ -170,7 +170,7 @@ async def test_demo_users_exist_in_the_development_profile_only(
     """A production deployment never gets users with well-known passwords."""
     _environment(databases, monkeypatch, "production")
     assert await asyncio.to_thread(demo_data.main) == 2
-    assert "CHARGING_PROFILE" in capsys.readouterr().err
+    assert "CHARGING_DEMO_DATA" in capsys.readouterr().err
     assert gateway.rows("SELECT count(*) FROM users") == [(0,)]
     _environment(databases, monkeypatch, "development")
     assert await asyncio.to_thread(demo_data.main) == 0

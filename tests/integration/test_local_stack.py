@@ -18,6 +18,7 @@ from shared.local.folder_lock import FolderLock, started_at
 from shared.local.postgres import FAST_TEST_SETTINGS
 from shared.local.processes import Program
 from shared.local.stack import Stack
+from shared.local.valkey import BROKER_SETTINGS, CACHE_SETTINGS
 from tests.support import wait_until
 
 STANDINS = (
@@ -81,7 +82,7 @@ def test_the_env_file_leads_to_both_engines(stack: Stack) -> None:
     for name in ("REDIS_URL", "CHARGING_CACHE_REDIS_URL"):
         with redis.Redis.from_url(values[name], decode_responses=True) as client:
             policies.append(client.config_get("maxmemory-policy")["maxmemory-policy"])
-    assert policies == ["noeviction", "volatile-ttl"]
+    assert policies == [BROKER_SETTINGS["maxmemory-policy"], CACHE_SETTINGS["maxmemory-policy"]]
 
 
 def test_what_dies_is_started_again(stack: Stack) -> None:

@@ -186,6 +186,7 @@ async def test_slot_lock_without_redis_is_everybodys() -> None:
 
 WORKER_PROGRAM = """
 import asyncio, sys
+from pathlib import Path
 import dramatiq
 from shared.wakeups.broker import build_broker
 from shared.wakeups.worker import run_worker
@@ -198,19 +199,25 @@ async def work(seconds):
     print("done", flush=True)
 
 dramatiq.actor(work, broker=broker, queue_name="work")
-run_worker(broker, threads=2, drain_seconds=5, on_ready=lambda: print("ready", flush=True))
+run_worker(broker, threads=2, drain_seconds=5, on_ready=lambda: print("ready", flush=True), heartbeat_file=Path(sys.argv[2]))
 print("stopped", flush=True)
 """
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_worker_process_finishes_its_work_when_told_to_stop(redis_url: str, number: signal.Signals) -> None:
-    """A stop lets the running actor end, and the process ends well and soon."""
+def test_worker_process_finishes_its_work_when_told_to_stop(redis_url: str, number: signal.Signals, tmp_path: Path) -> None:
+    """A stop lets the running actor end, and the process ends well and soon; its heart beat before it said it was ready."""
+    heartbeat = tmp_path / "heartbeat"
     with subprocess.Popen(  # noqa: S603
-        [sys.executable, "-c", WORKER_PROGRAM, redis_url], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=Path.cwd()
+        [sys.executable, "-c", WORKER_PROGRAM, redis_url, str(heartbeat)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=Path.cwd(),
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
+        assert heartbeat.exists()
         broker = build_broker(redis_url)
 
         async def work(seconds: float) -> None:

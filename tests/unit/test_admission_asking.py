@@ -65,9 +65,9 @@ def test_parts_of_a_key_do_not_run_together() -> None:
 
 
 def test_money_call_without_a_key_gets_one_of_its_call_id() -> None:
-    """A direct caller without a key is still repeatable by its door."""
+    """A caller without a key is still repeatable by its door; nobody else can send that key, so it claims nothing."""
     call = make_call()
-    assert asked(call).owner == call.call_id
+    assert asked(call).claim_key == b""
     assert call.idempotency_key == f"auto-{call.call_id}"
 
 

@@ -6,6 +6,7 @@ from psycopg.rows import class_row
 
 from services.customer_charge.domain.ledger import Account, Entry
 from shared.database import Connection
+from shared.sql_arrays import int_array, time_array, uuid_array
 
 LOCK_ACCOUNTS = """
 SELECT id AS customer_id, balance, last_seq
@@ -22,7 +23,7 @@ async def lock_accounts(connection: Connection, customer_ids: Iterable[int]) -> 
     A single-table FOR UPDATE returns each row as it is once its lock is held, so what comes back is current.
     """
     async with connection.cursor(row_factory=class_row(Account)) as cursor:
-        await cursor.execute(LOCK_ACCOUNTS, {"customer_ids": sorted(set(customer_ids))})
+        await cursor.execute(LOCK_ACCOUNTS, {"customer_ids": int_array(sorted(set(customer_ids)))})
         return {account.customer_id: account for account in await cursor.fetchall()}
 
 
@@ -50,22 +51,22 @@ async def write_postings(connection: Connection, accounts: Iterable[Account], en
     inserted = await connection.execute(
         INSERT_ENTRIES,
         {
-            "customer_ids": [entry.customer_id for entry in entries],
-            "seqs": [entry.seq for entry in entries],
-            "vendor_ids": [entry.vendor_id for entry in entries],
-            "amounts": [entry.amount for entry in entries],
-            "balances": [entry.balance_after for entry in entries],
-            "kinds": [int(entry.kind) for entry in entries],
-            "references": [entry.reference for entry in entries],
-            "times": [entry.created_at for entry in entries],
+            "customer_ids": int_array(entry.customer_id for entry in entries),
+            "seqs": int_array(entry.seq for entry in entries),
+            "vendor_ids": int_array(entry.vendor_id for entry in entries),
+            "amounts": int_array(entry.amount for entry in entries),
+            "balances": int_array(entry.balance_after for entry in entries),
+            "kinds": int_array(entry.kind for entry in entries),
+            "references": uuid_array(entry.reference for entry in entries),
+            "times": time_array(entry.created_at for entry in entries),
         },
     )
     updated = await connection.execute(
         UPDATE_ACCOUNTS,
         {
-            "customer_ids": [account.customer_id for account in moved],
-            "balances": [account.balance for account in moved],
-            "seqs": [account.last_seq for account in moved],
+            "customer_ids": int_array(account.customer_id for account in moved),
+            "balances": int_array(account.balance for account in moved),
+            "seqs": int_array(account.last_seq for account in moved),
         },
     )
     if (inserted.rowcount, updated.rowcount) != (len(entries), len(moved)):

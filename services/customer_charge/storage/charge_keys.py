@@ -9,6 +9,7 @@ from psycopg.rows import class_row
 
 from services.customer_charge.domain.charges import ChargeOrder
 from shared.database import Connection
+from shared.sql_arrays import int_array, text_array, uuid_array
 
 
 class KeyState(IntEnum):
@@ -56,11 +57,11 @@ async def insert_keys(connection: Connection, orders: Iterable[ChargeOrder], now
     cursor = await connection.execute(
         INSERT_KEYS,
         {
-            "vendor_ids": [order.vendor_id for order in ordered],
-            "keys": [order.key for order in ordered],
-            "charge_ids": [order.charge_id for order in ordered],
-            "customer_ids": [order.customer_id for order in ordered],
-            "amounts": [order.amount for order in ordered],
+            "vendor_ids": int_array(order.vendor_id for order in ordered),
+            "keys": text_array(order.key for order in ordered),
+            "charge_ids": uuid_array(order.charge_id for order in ordered),
+            "customer_ids": int_array(order.customer_id for order in ordered),
+            "amounts": int_array(order.amount for order in ordered),
             "now": now,
         },
     )
@@ -77,5 +78,5 @@ JOIN charge_keys ON charge_keys.vendor_id = item.vendor_id AND charge_keys.key =
 async def get_keys(connection: Connection, names: Sequence[tuple[int, str]]) -> dict[tuple[int, str], ChargeKey]:
     """Return the key rows that exist for the (vendor id, key) pairs."""
     async with connection.cursor(row_factory=class_row(ChargeKey)) as cursor:
-        await cursor.execute(GET_KEYS, {"vendor_ids": [name[0] for name in names], "keys": [name[1] for name in names]})
+        await cursor.execute(GET_KEYS, {"vendor_ids": int_array(name[0] for name in names), "keys": text_array(name[1] for name in names)})
         return {(row.vendor_id, row.key): row for row in await cursor.fetchall()}

@@ -7,6 +7,7 @@ from psycopg.rows import class_row
 
 from services.customer_charge.domain.charges import Charge, ChargeOrder, Verdict
 from shared.database import Connection
+from shared.sql_arrays import int_array, nullable_int_array, text_array, uuid_array
 
 INSERT_CHARGES = """
 INSERT INTO charges (id, vendor_id, customer_id, amount, state, principal, created_at)
@@ -23,11 +24,11 @@ async def insert_charges(connection: Connection, orders: Sequence[ChargeOrder], 
     cursor = await connection.execute(
         INSERT_CHARGES,
         {
-            "ids": [order.charge_id for order in orders],
-            "vendor_ids": [order.vendor_id for order in orders],
-            "customer_ids": [order.customer_id for order in orders],
-            "amounts": [order.amount for order in orders],
-            "principals": [order.principal for order in orders],
+            "ids": uuid_array(order.charge_id for order in orders),
+            "vendor_ids": int_array(order.vendor_id for order in orders),
+            "customer_ids": int_array(order.customer_id for order in orders),
+            "amounts": int_array(order.amount for order in orders),
+            "principals": text_array(order.principal for order in orders),
             "now": now,
         },
     )
@@ -46,7 +47,7 @@ FOR UPDATE
 
 async def lock_charges(connection: Connection, charge_ids: Sequence[str]) -> None:
     """Lock the charges, in id order so that two workers never wait for each other in a circle."""
-    await connection.execute(LOCK_CHARGES, {"ids": list(charge_ids)})
+    await connection.execute(LOCK_CHARGES, {"ids": uuid_array(charge_ids)})
 
 
 FINISH_CHARGES = """
@@ -69,11 +70,11 @@ async def finish_charges(connection: Connection, verdicts: Sequence[Verdict], no
     cursor = await connection.execute(
         FINISH_CHARGES,
         {
-            "ids": [verdict.charge.charge_id for verdict, _ in final],
-            "states": [int(state) for _, state in final],
-            "reasons": [verdict.reason for verdict, _ in final],
-            "availables": [verdict.available if verdict.reason is not None else None for verdict, _ in final],
-            "shortfalls": [verdict.shortfall if verdict.reason is not None else None for verdict, _ in final],
+            "ids": uuid_array(verdict.charge.charge_id for verdict, _ in final),
+            "states": int_array(state for _, state in final),
+            "reasons": nullable_int_array(verdict.reason for verdict, _ in final),
+            "availables": nullable_int_array(verdict.available if verdict.reason is not None else None for verdict, _ in final),
+            "shortfalls": nullable_int_array(verdict.shortfall if verdict.reason is not None else None for verdict, _ in final),
             "now": now,
         },
     )
@@ -91,7 +92,7 @@ WHERE id = ANY(%(ids)s::uuid[])
 async def get_charges(connection: Connection, charge_ids: Sequence[str], visible_vendors: Sequence[int] | None = None) -> dict[str, Charge]:
     """Return the charges that exist among the visible vendors (None: all), by id."""
     async with connection.cursor(row_factory=class_row(Charge)) as cursor:
-        await cursor.execute(GET_CHARGES, {"ids": list(charge_ids), "vendor_ids": visible_vendors})
+        await cursor.execute(GET_CHARGES, {"ids": uuid_array(charge_ids), "vendor_ids": visible_vendors})
         return {charge.id: charge for charge in await cursor.fetchall()}
 
 
@@ -100,7 +101,7 @@ FINAL_CHARGES = "SELECT id::text FROM charges WHERE id = ANY(%(ids)s::uuid[]) AN
 
 async def final_charges(connection: Connection, charge_ids: Sequence[str]) -> list[str]:
     """Return those of the ids whose charge is final."""
-    cursor = await connection.execute(FINAL_CHARGES, {"ids": list(charge_ids)})
+    cursor = await connection.execute(FINAL_CHARGES, {"ids": uuid_array(charge_ids)})
     return [row[0] for row in await cursor.fetchall()]
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from psycopg.rows import class_row
 
 from shared.database import Connection
+from shared.sql_arrays import int_array
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,8 @@ async def link_vendors(connection: Connection, pairs: Iterable[tuple[int, int]],
     """Let each vendor see the customer, by (customer id, vendor id); sorted, so that two batches never wait in a circle."""
     ordered = sorted(pairs)
     if ordered:
-        await connection.execute(
-            INSERT_LINKS, {"customer_ids": [pair[0] for pair in ordered], "vendor_ids": [pair[1] for pair in ordered], "now": now}
-        )
+        customer_ids, vendor_ids = int_array(pair[0] for pair in ordered), int_array(pair[1] for pair in ordered)
+        await connection.execute(INSERT_LINKS, {"customer_ids": customer_ids, "vendor_ids": vendor_ids, "now": now})
 
 
 LIST_ALL = """
@@ -102,5 +102,5 @@ EXISTING_CUSTOMERS = "SELECT id FROM customers WHERE id = ANY(%(customer_ids)s::
 
 async def existing_customers(connection: Connection, customer_ids: Iterable[int]) -> set[int]:
     """Return those of the ids that exist."""
-    cursor = await connection.execute(EXISTING_CUSTOMERS, {"customer_ids": list(customer_ids)})
+    cursor = await connection.execute(EXISTING_CUSTOMERS, {"customer_ids": int_array(customer_ids)})
     return {row[0] for row in await cursor.fetchall()}

@@ -8,6 +8,7 @@ from psycopg.rows import class_row
 
 from services.customer_charge.domain.charges import ChargeOrder, PendingCharge, slot_of
 from shared.database import Connection
+from shared.sql_arrays import int_array, uuid_array
 
 INSERT_PENDING = """
 INSERT INTO pending_charges (slot, charge_id, vendor_id, customer_id, amount, accepted_at, blocked)
@@ -25,11 +26,11 @@ async def insert_pending(connection: Connection, orders: Sequence[ChargeOrder], 
     cursor = await connection.execute(
         INSERT_PENDING,
         {
-            "slots": chosen,
-            "charge_ids": [order.charge_id for order in orders],
-            "vendor_ids": [order.vendor_id for order in orders],
-            "customer_ids": [order.customer_id for order in orders],
-            "amounts": [order.amount for order in orders],
+            "slots": int_array(chosen),
+            "charge_ids": uuid_array(order.charge_id for order in orders),
+            "vendor_ids": int_array(order.vendor_id for order in orders),
+            "customer_ids": int_array(order.customer_id for order in orders),
+            "amounts": int_array(order.amount for order in orders),
             "now": now,
         },
     )
@@ -59,7 +60,7 @@ DELETE_PENDING = "DELETE FROM pending_charges WHERE slot = %(slot)s AND charge_i
 
 async def delete_pending(connection: Connection, slot: int, charge_ids: Sequence[str]) -> None:
     """Remove the work of charges that this transaction finished."""
-    cursor = await connection.execute(DELETE_PENDING, {"slot": slot, "charge_ids": list(charge_ids)})
+    cursor = await connection.execute(DELETE_PENDING, {"slot": slot, "charge_ids": uuid_array(charge_ids)})
     if cursor.rowcount != len(charge_ids):
         raise RuntimeError(f"{cursor.rowcount} of {len(charge_ids)} pending charges were removed")
 
@@ -69,7 +70,7 @@ BLOCK_PENDING = "UPDATE pending_charges SET blocked = true WHERE slot = %(slot)s
 
 async def block_pending(connection: Connection, slot: int, charge_ids: Sequence[str]) -> None:
     """Set charges aside until a person has looked: they stay pending, and no longer hold up the others."""
-    await connection.execute(BLOCK_PENDING, {"slot": slot, "charge_ids": list(charge_ids)})
+    await connection.execute(BLOCK_PENDING, {"slot": slot, "charge_ids": uuid_array(charge_ids)})
 
 
 OVERDUE_SLOTS = """

@@ -7,6 +7,7 @@ from psycopg.rows import class_row
 
 from services.vendor_credit.domain.ledger import Account, Entry
 from shared.database import Connection
+from shared.sql_arrays import bytes_array, int_array, text_array, time_array
 
 LOCK_ACCOUNTS = """
 SELECT id AS vendor_id, balance, credit_limit, suspended, last_seq, last_hash, last_entry_at
@@ -23,7 +24,7 @@ async def lock_accounts(connection: Connection, vendor_ids: Iterable[int]) -> di
     A single-table FOR UPDATE returns each row as it is once its lock is held, so what comes back is current.
     """
     async with connection.cursor(row_factory=class_row(Account)) as cursor:
-        await cursor.execute(LOCK_ACCOUNTS, {"vendor_ids": sorted(set(vendor_ids))})
+        await cursor.execute(LOCK_ACCOUNTS, {"vendor_ids": int_array(sorted(set(vendor_ids)))})
         return {account.vendor_id: account for account in await cursor.fetchall()}
 
 
@@ -43,14 +44,14 @@ async def insert_entries(connection: Connection, entries: Sequence[Entry]) -> No
     cursor = await connection.execute(
         INSERT_ENTRIES,
         {
-            "vendor_ids": [entry.vendor_id for entry in entries],
-            "seqs": [entry.seq for entry in entries],
-            "amounts": [entry.amount for entry in entries],
-            "balances": [entry.balance_after for entry in entries],
-            "kinds": [int(entry.kind) for entry in entries],
-            "references": [entry.reference for entry in entries],
-            "times": [entry.created_at for entry in entries],
-            "hashes": [entry.hash for entry in entries],
+            "vendor_ids": int_array(entry.vendor_id for entry in entries),
+            "seqs": int_array(entry.seq for entry in entries),
+            "amounts": int_array(entry.amount for entry in entries),
+            "balances": int_array(entry.balance_after for entry in entries),
+            "kinds": int_array(entry.kind for entry in entries),
+            "references": text_array(entry.reference for entry in entries),
+            "times": time_array(entry.created_at for entry in entries),
+            "hashes": bytes_array(entry.hash for entry in entries),
         },
     )
     if cursor.rowcount != len(entries):
@@ -72,11 +73,11 @@ async def update_accounts(connection: Connection, accounts: Sequence[Account]) -
     cursor = await connection.execute(
         UPDATE_ACCOUNTS,
         {
-            "vendor_ids": [account.vendor_id for account in accounts],
-            "balances": [account.balance for account in accounts],
-            "seqs": [account.last_seq for account in accounts],
-            "hashes": [account.last_hash for account in accounts],
-            "times": [account.last_entry_at for account in accounts],
+            "vendor_ids": int_array(account.vendor_id for account in accounts),
+            "balances": int_array(account.balance for account in accounts),
+            "seqs": int_array(account.last_seq for account in accounts),
+            "hashes": bytes_array(account.last_hash for account in accounts),
+            "times": time_array(account.last_entry_at for account in accounts),
         },
     )
     if cursor.rowcount != len(accounts):

@@ -7,6 +7,7 @@ from psycopg.rows import class_row
 
 from services.vendor_credit.domain.debits import Debit, Decision
 from shared.database import Connection
+from shared.sql_arrays import int_array, uuid_array
 
 GET_DECISIONS = """
 SELECT charge_id::text AS charge_id, vendor_id, amount, outcome, reason, available, shortfall
@@ -19,7 +20,7 @@ ORDER BY debit_decisions.charge_id
 async def get_decisions(connection: Connection, charge_ids: Sequence[str]) -> list[Decision]:
     """Return the decisions that exist for the charges."""
     async with connection.cursor(row_factory=class_row(Decision)) as cursor:
-        await cursor.execute(GET_DECISIONS, {"charge_ids": list(charge_ids)})
+        await cursor.execute(GET_DECISIONS, {"charge_ids": uuid_array(charge_ids)})
         return await cursor.fetchall()
 
 
@@ -39,13 +40,13 @@ async def insert_decisions(connection: Connection, decisions: Sequence[Decision]
     cursor = await connection.execute(
         INSERT_DECISIONS,
         {
-            "charge_ids": [decision.charge_id for decision in decisions],
-            "vendor_ids": [decision.vendor_id for decision in decisions],
-            "amounts": [decision.amount for decision in decisions],
-            "outcomes": [int(decision.outcome) for decision in decisions],
-            "reasons": [int(decision.reason) for decision in decisions],
-            "availables": [decision.available for decision in decisions],
-            "shortfalls": [decision.shortfall for decision in decisions],
+            "charge_ids": uuid_array(decision.charge_id for decision in decisions),
+            "vendor_ids": int_array(decision.vendor_id for decision in decisions),
+            "amounts": int_array(decision.amount for decision in decisions),
+            "outcomes": int_array(decision.outcome for decision in decisions),
+            "reasons": int_array(decision.reason for decision in decisions),
+            "availables": int_array(decision.available for decision in decisions),
+            "shortfalls": int_array(decision.shortfall for decision in decisions),
             "now": now,
         },
     )

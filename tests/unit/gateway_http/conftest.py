@@ -35,7 +35,7 @@ class Call:
 
 
 class FakeBackend:
-    """Records calls and answers with what the test prepared: a message, an Answer, an error, or a coroutine function that makes an Answer."""
+    """Records calls and answers with what the test prepared: a message, an Answer, an error, or a coroutine function that makes one."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []

@@ -17,7 +17,7 @@ CHARGE = "/api/customer/increase-credit/"
         '"1"',
         '"1_000"',
         '"+1"',
-        '"١"',
+        '"\N{ARABIC-INDIC DIGIT ONE}"',
         "true",
         "null",
         "[]",

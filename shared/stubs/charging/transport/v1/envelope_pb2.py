@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from charging.options.v1 import options_pb2 as charging_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$charging/transport/v1/envelope.proto\x12\x15\x63harging.transport.v1\x1a!charging/options/v1/options.proto\"M\n\x0f\x44ispatchRequest\x12:\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32 .charging.transport.v1.InnerCallB\t\x9a\xb5\x18\x05\x08\x01\x38\x80\x08\"G\n\x10\x44ispatchResponse\x12\x33\n\x07results\x18\x01 \x03(\x0b\x32\".charging.transport.v1.InnerResult\"\x82\x01\n\tInnerCall\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x32\n\x08metadata\x18\x02 \x03(\x0b\x32 .charging.transport.v1.Metadatum\x12 \n\ntimeout_us\x18\x03 \x01(\x03\x42\x0c\x9a\xb5\x18\x08\x10\x00\x18\x80\x8c\x8d\x9e\x02\x12\x0f\n\x07message\x18\x04 \x01(\x0c\"q\n\x0bInnerResult\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07\x64\x65tails\x18\x02 \x01(\t\x12\x32\n\x08trailers\x18\x03 \x03(\x0b\x32 .charging.transport.v1.Metadatum\x12\x0f\n\x07message\x18\x04 \x01(\x0c\"\'\n\tMetadatum\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\x32y\n\x0f\x45nvelopeService\x12\x66\n\x08\x44ispatch\x12&.charging.transport.v1.DispatchRequest\x1a\'.charging.transport.v1.DispatchResponse\"\t\x8a\xb5\x18\x05\x12\x01\x04 \x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$charging/transport/v1/envelope.proto\x12\x15\x63harging.transport.v1\x1a!charging/options/v1/options.proto\"M\n\x0f\x44ispatchRequest\x12:\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32 .charging.transport.v1.InnerCallB\t\x9a\xb5\x18\x05\x08\x01\x38\x80\x08\"G\n\x10\x44ispatchResponse\x12\x33\n\x07results\x18\x01 \x03(\x0b\x32\".charging.transport.v1.InnerResult\"t\n\tInnerCall\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x32\n\x08metadata\x18\x02 \x03(\x0b\x32 .charging.transport.v1.Metadatum\x12\x12\n\ntimeout_us\x18\x03 \x01(\x03\x12\x0f\n\x07message\x18\x04 \x01(\x0c\"q\n\x0bInnerResult\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07\x64\x65tails\x18\x02 \x01(\t\x12\x32\n\x08trailers\x18\x03 \x03(\x0b\x32 .charging.transport.v1.Metadatum\x12\x0f\n\x07message\x18\x04 \x01(\x0c\"\'\n\tMetadatum\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\x32y\n\x0f\x45nvelopeService\x12\x66\n\x08\x44ispatch\x12&.charging.transport.v1.DispatchRequest\x1a\'.charging.transport.v1.DispatchResponse\"\t\x8a\xb5\x18\x05\x12\x01\x04 \x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,20 +34,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DISPATCHREQUEST'].fields_by_name['calls']._loaded_options = None
   _globals['_DISPATCHREQUEST'].fields_by_name['calls']._serialized_options = b'\232\265\030\005\010\0018\200\010'
-  _globals['_INNERCALL'].fields_by_name['timeout_us']._loaded_options = None
-  _globals['_INNERCALL'].fields_by_name['timeout_us']._serialized_options = b'\232\265\030\010\020\000\030\200\214\215\236\002'
   _globals['_ENVELOPESERVICE'].methods_by_name['Dispatch']._loaded_options = None
   _globals['_ENVELOPESERVICE'].methods_by_name['Dispatch']._serialized_options = b'\212\265\030\005\022\001\004 \004'
   _globals['_DISPATCHREQUEST']._serialized_start=98
   _globals['_DISPATCHREQUEST']._serialized_end=175
   _globals['_DISPATCHRESPONSE']._serialized_start=177
   _globals['_DISPATCHRESPONSE']._serialized_end=248
-  _globals['_INNERCALL']._serialized_start=251
-  _globals['_INNERCALL']._serialized_end=381
-  _globals['_INNERRESULT']._serialized_start=383
-  _globals['_INNERRESULT']._serialized_end=496
-  _globals['_METADATUM']._serialized_start=498
-  _globals['_METADATUM']._serialized_end=537
-  _globals['_ENVELOPESERVICE']._serialized_start=539
-  _globals['_ENVELOPESERVICE']._serialized_end=660
+  _globals['_INNERCALL']._serialized_start=250
+  _globals['_INNERCALL']._serialized_end=366
+  _globals['_INNERRESULT']._serialized_start=368
+  _globals['_INNERRESULT']._serialized_end=481
+  _globals['_METADATUM']._serialized_start=483
+  _globals['_METADATUM']._serialized_end=522
+  _globals['_ENVELOPESERVICE']._serialized_start=524
+  _globals['_ENVELOPESERVICE']._serialized_end=645
 # @@protoc_insertion_point(module_scope)

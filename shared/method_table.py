@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 from grpc_interceptor.server import AsyncServerInterceptor
 
-from shared.policy import MethodPolicy, checked_policy, find_method
+from shared.policy import MethodPolicy, UnguardedMethodError, checked_policy, find_method
 
 Servicer = tuple[Callable[[Any, Any], None], object]
 """The generated `add_XServicer_to_server` and the servicer to add."""
@@ -30,14 +30,6 @@ class _HandlerCollector:
 
     def add_generic_rpc_handlers(self, handlers: Sequence[object]) -> None:
         """Ignore: the same handlers come by name."""
-
-
-class _CallDetails(grpc.HandlerCallDetails):
-    """What grpc-interceptor wants to know of a call before it folds; metadata is read from the context instead."""
-
-    def __init__(self, method: str) -> None:
-        self.method = method
-        self.invocation_metadata = ()
 
 
 class MethodTable:
@@ -67,23 +59,32 @@ class MethodTable:
 def _fold(
     name: str, handler: grpc.RpcMethodHandler[Any, Any], interceptors: Sequence[AsyncServerInterceptor]
 ) -> grpc.RpcMethodHandler[Any, Any]:
-    details = _CallDetails(name)
+    """Put the interceptors around a handler, the first one outermost.
+
+    For a unary method each layer is one call of `intercept`; the library's own folding would add a coroutine of its own to each of them.
+    The folded handler takes the request as bytes: reading it is a guard's work too.
+    """
+    if handler.unary_unary is None:
+        raise UnguardedMethodError(f"{name} streams, and the guards are for unary methods")
+    serve = handler.unary_unary
     for interceptor in reversed(interceptors):
-        inner = handler
-
-        async def continuation(
-            _: grpc.HandlerCallDetails, inner: grpc.RpcMethodHandler[Any, Any] = inner
-        ) -> grpc.RpcMethodHandler[Any, Any]:
-            return inner
-
-        handler = _run_now(interceptor.intercept_service(continuation, details))
-    return handler
+        serve = _layer(interceptor.intercept, serve, name)
+    return grpc.unary_unary_rpc_method_handler(
+        _as_coroutine_function(serve), request_deserializer=None, response_serializer=handler.response_serializer
+    )
 
 
-def _run_now(coroutine: Any) -> Any:
-    """Run a coroutine that never really waits, as `intercept_service` with our continuation, without an event loop."""
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        return stop.value
-    raise RuntimeError("an interceptor waited while the chain was folded")
+def _layer(intercept: Callable[..., Any], serve: Callable[..., Any], name: str) -> Callable[..., Any]:
+    def layer(request: object, context: object) -> Any:
+        return intercept(serve, request, context, name)
+
+    return layer
+
+
+def _as_coroutine_function(serve: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what grpc.aio recognises as an async handler; it looks at the function, not at what calling it returns."""
+
+    async def handle(request: object, context: object) -> Any:
+        return await serve(request, context)
+
+    return handle

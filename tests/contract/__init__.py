@@ -1,0 +1,1 @@
+"""What the contract promises, proven on the running services."""

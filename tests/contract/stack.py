@@ -1,0 +1,221 @@
+"""All servers of the system in one event loop, without workers: the tests settle charges and post credit themselves."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import psycopg
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+from psycopg import sql
+
+from services.customer_charge.app import CustomerChargeApp
+from services.customer_charge.operations.settle_charges import settle_slot
+from services.customer_charge.settings import CustomerChargeSettings
+from services.customer_charge.vendor_ledger import VendorCreditClient
+from services.gateway.app import GatewayApp
+from services.gateway.domain.users import checked_new_user
+from services.gateway.operations.create_user import create_user
+from services.gateway.passwords import Passwords
+from services.gateway.settings import GatewaySettings
+from services.vendor_credit.app import VendorCreditApp
+from services.vendor_credit.operations.post_credit import sweep_unposted
+from services.vendor_credit.settings import VendorCreditSettings
+from shared.auth.peer_tokens import PeerTokenSource
+from shared.database_setup import SERVICES
+from shared.local.ports import free_port
+from shared.peer_keys import write_peer_keys
+from shared.principal import RateLimit, Role
+from shared.transport.channels import open_channel
+from tests.databases import Databases
+
+PASSWORD = "correct horse battery"
+TIMEOUT_SECONDS = 20.0
+HOMES: Mapping[str, str] = {
+    "charging.customer_charge": "customer_charge",
+    "charging.identity": "gateway",
+    "charging.transport": "vendor_credit",
+    "charging.vendor_credit": "vendor_credit",
+}
+"""Which server is asked for the methods of a package. The envelope is at all of them; one is enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The outcome of one RPC: `content` is the serialized response of a success, `status` the google.rpc.Status of a failure."""
+
+    code: grpc.StatusCode
+    details: str = ""
+    content: bytes = b""
+    status: status_pb2.Status = field(default_factory=status_pb2.Status)
+    trailers: Mapping[str, str | bytes] = field(default_factory=dict)
+
+    def detail(self, kind: type[Message]) -> Any:
+        """Return the detail of this kind, empty where there is none."""
+        for packed in self.status.details:
+            if packed.Is(kind.DESCRIPTOR):
+                return kind.FromString(packed.value)
+        return kind()
+
+    @property
+    def reason(self) -> str:
+        """Return the reason of the ErrorInfo."""
+        return str(self.detail(error_details_pb2.ErrorInfo).reason)
+
+    @property
+    def fields(self) -> set[str]:
+        """Return the fields that the BadRequest names."""
+        return {violation.field for violation in self.detail(error_details_pb2.BadRequest).field_violations}
+
+
+class Stack:
+    """The running system, and how tests speak to it. Tokens of users are in `tokens` by user name."""
+
+    def __init__(self, databases: Databases, redis_url: str, keys_dir: Path, **changes: Any) -> None:
+        """`changes` are settings of every server."""
+        write_peer_keys(keys_dir)
+        self.databases = databases
+        self.keys_dir = keys_dir
+        self.ports = {service: free_port() for service in SERVICES}
+        self.tokens: dict[str, str] = {}
+        self.user_ids: dict[str, int] = {}
+        self._passwords = Passwords()
+        common: dict[str, Any] = {
+            "profile": "development",
+            "redis_url": redis_url,
+            "keys_dir": keys_dir,
+            "drain_seconds": 1.0,
+            "identity_address": f"127.0.0.1:{self.ports['gateway']}",
+            "vendor_credit_address": f"127.0.0.1:{self.ports['vendor_credit']}",
+            "customer_charge_address": f"127.0.0.1:{self.ports['customer_charge']}",
+        } | changes
+        of = {service: {**common, "database_url": databases.urls[service], "grpc_port": self.ports[service]} for service in SERVICES}
+        self.gateway = GatewayApp(GatewaySettings(**of["gateway"], http_port=0, key_encryption_secret="k" * 32))
+        self.vendor_credit = VendorCreditApp(VendorCreditSettings(**of["vendor_credit"]))
+        self._charge_settings = CustomerChargeSettings(**of["customer_charge"])
+        self.customer_charge = CustomerChargeApp(self._charge_settings)
+        self.channels = {service: open_channel(f"127.0.0.1:{port}") for service, port in self.ports.items()}
+        self.peer = PeerTokenSource(keys_dir, "scheduler")
+        self._ledger = VendorCreditClient(self.channels["vendor_credit"], lambda: self.peer.token("vendor_credit"))
+        self.http: httpx.AsyncClient
+
+    async def start(self) -> None:
+        """Serve; the gateway first, because the others ask it for the keys of tokens."""
+        await self.gateway.start()
+        await self.vendor_credit.start()
+        await self.customer_charge.start()
+        self.http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.gateway.http_server.port}", timeout=TIMEOUT_SECONDS)
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while not all((await self.gateway.ready()).values()):
+                await asyncio.sleep(0.01)
+
+    async def stop(self) -> None:
+        """Stop everything, the doors first."""
+        await self.http.aclose()
+        for channel in self.channels.values():
+            await channel.close()
+        await self.gateway.stop()
+        await self.customer_charge.stop()
+        await self.vendor_credit.stop()
+        self._passwords.close()
+
+    async def add_user(
+        self, name: str, role: Role, vendors: Sequence[int] = (), *, password: str = PASSWORD, limit: RateLimit | None = None
+    ) -> str:
+        """Create a user and sign in; return the token."""
+        await create_user(
+            self.gateway.database,
+            self._passwords,
+            new_user=checked_new_user(name, role, list(vendors), rate_limit=limit),
+            password=password,
+            now=datetime.now(UTC),
+            actor="test",
+        )
+        answer = await self.http.post("/api/auth/token/", json={"username": name, "password": password})
+        assert answer.status_code == 200, answer.text
+        self.tokens[name] = answer.json()["token"]
+        self.user_ids[name] = self.rows("gateway", f"SELECT id FROM users WHERE username = '{name}'")[0][0]
+        return self.tokens[name]
+
+    async def call(
+        self, method: str, request: Message | bytes, token: str = "", *, metadata: Sequence[tuple[str, str]] = (), home: str = ""
+    ) -> Reply:
+        """Call a method by its full name, directly at the server where it lives. `home` names another server."""
+        home = home or next(service for package, service in HOMES.items() if method[1:].startswith(package))
+        sent = [*metadata, ("authorization", f"Token {token}")] if token else list(metadata)
+        content = request if isinstance(request, bytes) else request.SerializeToString()
+        pending = self.channels[home].unary_unary(method)(content, metadata=sent, timeout=TIMEOUT_SECONDS)
+        try:
+            answer = await pending
+        except grpc.aio.AioRpcError as error:
+            trailers = {key: value for key, value in error.trailing_metadata() or ()}
+            raw = trailers.get("grpc-status-details-bin", b"")
+            status = status_pb2.Status.FromString(raw if isinstance(raw, bytes) else b"")
+            return Reply(error.code(), error.details() or "", status=status, trailers=trailers)
+        return Reply(grpc.StatusCode.OK, content=answer, trailers=dict(await pending.trailing_metadata()))
+
+    async def send(
+        self, method: str, path: str, token: str = "", body: Any = None, *, content: bytes | None = None, **headers: str
+    ) -> httpx.Response:
+        """Send one HTTP request; `headers` are written with underscores for dashes."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if token:
+            sent["authorization"] = f"Token {token}"
+        if body is not None:
+            content = json.dumps(body).encode()
+        if content is not None:
+            sent.setdefault("content-type", "application/json")
+        return await self.http.request(method, path, content=content, headers=sent)
+
+    async def send_raw(self, request: bytes) -> bytes:
+        """Send bytes to the HTTP port, then nothing more; return all that comes back."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.gateway.http_server.port)
+        try:
+            writer.write(request)
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                return await reader.read()
+        finally:
+            writer.close()
+
+    async def settle(self) -> None:
+        """Do what the workers would do: post approved credit and settle every pending charge."""
+        await sweep_unposted(self.vendor_credit.database)
+        for slot in range(self._charge_settings.settle_slots):
+            await settle_slot(self.customer_charge.database, self._ledger, slot, limit=self._charge_settings.settle_batch)
+
+    def rows(self, schema: str, query: str) -> list[tuple[Any, ...]]:
+        """Return what the administrator reads in a service's schema."""
+        with psycopg.connect(self.databases.admin_url, options=f"-c search_path={schema}", autocommit=True) as connection:
+            return connection.execute(query).fetchall()  # type: ignore[call-overload,no-any-return]
+
+    def fingerprint(self) -> dict[str, tuple[int, int]]:
+        """Return the number of rows of every table and a sum over their content: equal before and after means that nothing changed."""
+        with psycopg.connect(self.databases.admin_url, autocommit=True) as connection:
+            found = connection.execute(
+                "SELECT schemaname, tablename FROM pg_tables WHERE schemaname = ANY(%s) ORDER BY 1, 2", (list(SERVICES),)
+            ).fetchall()
+            each = [
+                sql.SQL("SELECT {}, count(*), coalesce(sum(hashtext(t::text)), 0)::bigint FROM {} t").format(
+                    sql.Literal(f"{schema}.{table}"), sql.Identifier(schema, table)
+                )
+                for schema, table in found
+            ]
+            return {name: (count, total) for name, count, total in connection.execute(sql.SQL(" UNION ALL ").join(each)).fetchall()}
+
+
+@asynccontextmanager
+async def open_stack(databases: Databases, redis_url: str, keys_dir: Path, **changes: Any) -> AsyncIterator[Stack]:
+    """Give a running stack on an empty database."""
+    stack = Stack(databases, redis_url, keys_dir, **changes)
+    await stack.start()
+    try:
+        yield stack
+    finally:
+        await stack.stop()

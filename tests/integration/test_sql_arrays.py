@@ -1,0 +1,56 @@
+"""Arrays written as text come back from PostgreSQL as they were."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.vendor_credit.domain.debits import Outcome
+from shared.local.postgres import Postgres
+from shared.sql_arrays import bytes_array, int_array, nullable_int_array, text_array, time_array, uuid_array
+
+EPOCH = datetime(1900, 1, 1, tzinfo=UTC)
+NUMBERS = st.integers(-(2**63), 2**63 - 1)
+CASES: list[tuple[Callable[[Any], str], str, st.SearchStrategy[Any]]] = [
+    (int_array, "bigint[]", NUMBERS),
+    (nullable_int_array, "bigint[]", st.none() | NUMBERS),
+    (uuid_array, "uuid[]", st.uuids().map(str)),
+    (text_array, "text[]", st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)))),
+    (time_array, "timestamptz[]", st.integers(0, 2**42).map(lambda us: EPOCH + timedelta(microseconds=us * 4096))),
+    (bytes_array, "bytea[]", st.binary(max_size=64)),
+]
+
+
+@pytest.mark.parametrize(("write", "kind", "values"), CASES, ids=[case[1] + case[0].__name__ for case in CASES])
+def test_arrays_survive_the_way_to_the_database(
+    postgres_server: Postgres, write: Callable[[Any], str], kind: str, values: st.SearchStrategy[Any]
+) -> None:
+    """Quotes, backslashes, braces, commas, NULL as a word, empty lists and empty texts included."""
+    with psycopg.connect(postgres_server.url()) as connection:
+
+        @settings(max_examples=60, deadline=None)
+        @given(st.lists(values, max_size=8))
+        def check(items: list[Any]) -> None:
+            row = connection.execute(f"SELECT %s::{kind}", [write(items)]).fetchone()
+            assert row is not None
+            assert [str(item) if kind == "uuid[]" else item for item in row[0]] == items
+
+        check()
+
+
+def test_enum_members_and_zones_are_written_plainly() -> None:
+    """An IntEnum is its number, and a time keeps its moment in any zone."""
+    assert int_array([Outcome.DEBITED, True]) == "{1,1}"
+    assert time_array([datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=3)))]) == "{2026-01-01T00:00:00+03:00}"
+
+
+@pytest.mark.parametrize("value", ["NULL", "null", "{}", '"', "\\", "a,b", "", " x "])
+def test_words_that_mean_something_in_an_array_are_only_text(postgres_server: Postgres, value: str) -> None:
+    """An idempotency key may be any printable text."""
+    with psycopg.connect(postgres_server.url()) as connection:
+        row = connection.execute("SELECT %s::text[]", [text_array([value])]).fetchone()
+    assert row == ([value],)

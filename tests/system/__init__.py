@@ -1,0 +1,1 @@
+"""The whole system as real processes, seen through its real doors."""

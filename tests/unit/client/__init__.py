@@ -1,0 +1,1 @@
+"""The client package against a real gRPC server that fails on command."""

@@ -1,0 +1,93 @@
+"""The sending side of envelopes: what is sent again, and what is said of calls whose outcome is unknown."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import pytest
+from charging.customer_charge.v1 import customer_charge_pb2
+from charging.identity.v1 import identity_pb2
+from charging.transport.v1 import envelope_pb2
+
+from shared.errors import Code
+from shared.transport.envelope_client import EnvelopeBackend
+
+CHARGE = "/charging.customer_charge.v1.ChargeService/IncreaseCredit"
+CREATE_USER = "/charging.identity.v1.UserService/CreateUser"
+Step = Callable[[envelope_pb2.DispatchRequest], envelope_pb2.DispatchResponse]
+
+
+class FakeChannel:
+    """A channel whose Dispatch plays one step after the other; each is an answer or raises."""
+
+    def __init__(self, *steps: Step) -> None:
+        self.steps = list(steps)
+        self.sent: list[envelope_pb2.DispatchRequest] = []
+
+    def unary_unary(self, *_: Any, **__: Any) -> Any:
+        async def dispatch(request: envelope_pb2.DispatchRequest, **__: Any) -> envelope_pb2.DispatchResponse:
+            self.sent.append(request)
+            return self.steps.pop(0)(request)
+
+        return dispatch
+
+
+def lost(_: envelope_pb2.DispatchRequest) -> envelope_pb2.DispatchResponse:
+    """Lose the connection."""
+    metadata = grpc.aio.Metadata()
+    raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, metadata, metadata)
+
+
+def answered(code: int) -> Step:
+    """Answer every call with the code."""
+    return lambda request: envelope_pb2.DispatchResponse(results=[envelope_pb2.InnerResult(code=code) for _ in request.calls])
+
+
+def backend(channel: FakeChannel) -> EnvelopeBackend:
+    """Return a backend on the fake channel."""
+    return EnvelopeBackend(channel, lambda: "token", name="customer_charge")  # type: ignore[arg-type]
+
+
+CHARGE_REQUEST = customer_charge_pb2.IncreaseCreditRequest(vendor_id=1, customer_id=1, amount=1).SerializeToString()
+METADATA = (("charging-call-id", "01a209e6-55af-730b-b551-93798a7b769c"), ("idempotency-key", "k"))
+
+
+async def test_a_charge_whose_connection_was_lost_is_sent_again_with_the_same_ids() -> None:
+    """The reply was lost, not the charge: the second send carries what the first did."""
+    channel = FakeChannel(lost, lost, answered(0))
+    answer = await backend(channel).call(CHARGE, CHARGE_REQUEST, METADATA, 5.0)
+    assert answer.code == 0
+    assert [list(sent.calls[0].metadata) for sent in channel.sent] == [list(channel.sent[0].calls[0].metadata)] * 3
+
+
+async def test_a_call_that_is_not_idempotent_is_sent_once() -> None:
+    """Creating a user twice would be two effects: the caller is told that the outcome is unknown."""
+    channel = FakeChannel(lost)
+    request = identity_pb2.CreateUserRequest(username="a", password="12345678").SerializeToString()
+    answer = await backend(channel).call(CREATE_USER, request, (), 5.0)
+    assert (answer.code, len(channel.sent)) == (Code.UNAVAILABLE, 1)
+
+
+async def test_over_the_limit_is_not_believed_of_a_call_that_was_sent_before() -> None:
+    """The first send may have been accepted: "nothing was done" would be a lie, "unknown" is the truth."""
+    answer = await backend(FakeChannel(lost, answered(Code.RESOURCE_EXHAUSTED))).call(CHARGE, CHARGE_REQUEST, METADATA, 5.0)
+    assert answer.code == Code.UNAVAILABLE
+    first = await backend(FakeChannel(answered(Code.RESOURCE_EXHAUSTED))).call(CHARGE, CHARGE_REQUEST, METADATA, 5.0)
+    assert first.code == Code.RESOURCE_EXHAUSTED
+
+
+async def test_calls_stop_being_sent_when_their_time_is_over() -> None:
+    """A peer that stays away costs the caller its deadline, not for ever."""
+    answer = await backend(FakeChannel(*[lost] * 50)).call(CHARGE, CHARGE_REQUEST, METADATA, 0.3)
+    assert answer.code == Code.DEADLINE_EXCEEDED
+
+
+@pytest.mark.parametrize("wait_seconds", [0, 5])
+async def test_only_calls_that_answer_at_once_share_an_envelope(wait_seconds: int) -> None:
+    """A caller that waits for settlement would hold up its companions, and travels alone."""
+    request = customer_charge_pb2.IncreaseCreditRequest(vendor_id=1, customer_id=1, amount=1, wait_seconds=wait_seconds).SerializeToString()
+    channel = FakeChannel(*[answered(0)] * 8)
+    sender = backend(channel)
+    await asyncio.gather(*[sender.call(CHARGE, request, METADATA, 5.0) for _ in range(8)])
+    assert max(len(sent.calls) for sent in channel.sent) == (1 if wait_seconds else 8)
