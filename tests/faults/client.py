@@ -53,7 +53,9 @@ class History:
         """Close the file."""
         self._file.close()
 
-    def add(self, event: Literal["invoke", "ok", "fail", "unknown"], key: str, *, detail: str = "", charge: str = "", status: str = "") -> None:
+    def add(
+        self, event: Literal["invoke", "ok", "fail", "unknown"], key: str, *, detail: str = "", charge: str = "", status: str = ""
+    ) -> None:
         """Add a line."""
         line = Line(time.monotonic(), event, key, detail, charge, status)
         self.lines.append(line)

@@ -80,23 +80,25 @@ def test_both_doors_know_the_same_key(stack: Stack, office: Office, url: str) ->
 
 
 @pytest.mark.parametrize("loses", ["the connection", "the process"])
-def test_a_charge_without_a_key_whose_reply_is_lost_inside_is_one_charge_and_is_answered(
-    stack: Stack, office: Office, loses: str
-) -> None:
+def test_a_charge_without_a_key_whose_reply_is_lost_inside_is_one_charge_and_is_answered(stack: Stack, office: Office, loses: str) -> None:
     """The door made the ids before it first sent the call, so it may ask again when the commit's answer never came."""
     partner = office.partner(credit=1_000)
-    with Proxy(stack.environment["CHARGING_CUSTOMER_CHARGE_ADDRESS"]) as proxy, ThreadPoolExecutor(1) as pool:
-        with another_gateway(stack, {"CHARGING_CUSTOMER_CHARGE_ADDRESS": proxy.address}) as url, caller(url, partner.token) as client:
-            assert client.get("/api/customer/charges/").status_code == httpx.codes.OK
-            proxy.hold_answers()
-            answer = pool.submit(client.post, CHARGE, json=partner.order(7))
-            wait_until(committed(stack, partner.vendor), "the charge to be committed")
-            assert not answer.done()
-            if loses == "the process":
-                stack.kill("customer_charge")
-            proxy.cut()
-            proxy.heal()
-            assert_one_charge(office, partner, [answer.result(20)])
+    with (
+        Proxy(stack.environment["CHARGING_CUSTOMER_CHARGE_ADDRESS"]) as proxy,
+        another_gateway(stack, {"CHARGING_CUSTOMER_CHARGE_ADDRESS": proxy.address}) as url,
+        caller(url, partner.token) as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        assert client.get("/api/customer/charges/").status_code == httpx.codes.OK
+        proxy.hold_answers()
+        answer = pool.submit(client.post, CHARGE, json=partner.order(7))
+        wait_until(committed(stack, partner.vendor), "the charge to be committed")
+        assert not answer.done()
+        if loses == "the process":
+            stack.kill("customer_charge")
+        proxy.cut()
+        proxy.heal()
+        assert_one_charge(office, partner, [answer.result(20)])
     stack.wait_ready()
     audit(stack)
 
