@@ -45,8 +45,8 @@ test: $(STAMP) ## all tests but the long fault and load runs
 test-faults: $(STAMP) ## kill, freeze and cut everything under load, and check the books
 	$(BIN)/python -m pytest --timeout=0 tests/faults $(PYTEST_ARGS)
 
-test-load: $(STAMP) ## a long run under load, checked at the end
-	$(BIN)/python -m pytest --timeout=0 tests/load $(PYTEST_ARGS)
+test-load: $(STAMP) ## the same with many seeds, for hours: FAULT_SEEDS=50 by default
+	FAULT_SEEDS=$(or $(FAULT_SEEDS),50) $(BIN)/python -m pytest --timeout=0 tests/faults $(PYTEST_ARGS)
 
 audit: $(STAMP) ## check every entry of both services' books in the running stack
 	@$(WITH_STACK) exec $(BIN)/python -m services.customer_charge.audit

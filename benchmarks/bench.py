@@ -10,6 +10,7 @@ import psycopg
 from benchmarks.consumption import cpu_seconds, microseconds_per_charge
 from benchmarks.figures import Row
 from benchmarks.load_plan import LoadFailed, LoadPlan, LoadReport
+from benchmarks.profiling import profiled
 from benchmarks.settlement import Settlement, wait_settled
 from benchmarks.system import System
 
@@ -48,7 +49,7 @@ class Measured:
 
 @dataclass(slots=True)
 class Bench:
-    """A run in progress. `profiling` is told each load, to look into the processes while it runs."""
+    """A run in progress. With a `profile_folder`, py-spy watches every process during every load."""
 
     system: System
     connection: psycopg.Connection[tuple[object, ...]]
@@ -81,7 +82,8 @@ class Bench:
         """
         stack = self.system.stack
         before = cpu_seconds(stack)
-        report = load(plan)
+        with profiled(stack, self.profile_folder, plan.run):
+            report = load(plan)
         settlement = wait_settled(self.connection, report.started_at)
         after = cpu_seconds(stack)
         acknowledged = report.acknowledged * (plan.items if plan.items and not plan.transport else 1)

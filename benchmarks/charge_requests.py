@@ -38,8 +38,8 @@ def batch_requests(plan: LoadPlan) -> Iterator[tuple[bytes, bool]]:
     head, number = _head(BATCH_PATH, plan.service_token), 0
     while True:
         items = [
-            '{"vendor": %d, "customer": %d, "amount": %d, "idempotency_key": "%s-%d"}'
-            % (choose.choice(plan.vendors), choose.choice(plan.customers), choose.randint(1, AMOUNT_MAX), plan.run, number + index)
+            f'{{"vendor": {choose.choice(plan.vendors)}, "customer": {choose.choice(plan.customers)}, '
+            f'"amount": {choose.randint(1, AMOUNT_MAX)}, "idempotency_key": "{plan.run}-{number + index}"}}'
             for index in range(plan.items)
         ]
         number += plan.items

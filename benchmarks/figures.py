@@ -9,7 +9,7 @@ BASELINES = {
     "textbook_hot": "textbook, 1 vendor",
     "bare_commit": "one bare commit",
     "peak": "REST, 256 connections",
-    "start": "empty database",
+    "start": "the same before the fill",
 }
 """Names of the baselines, and how the table calls them."""
 

@@ -126,7 +126,9 @@ class GrpcLoad:
     def _request(self) -> tuple[pb.IncreaseCreditRequest, str]:
         chosen = self._random.randrange(len(self._plan.vendors))
         customer, amount = self._random.choice(self._plan.customers), self._random.randint(1, AMOUNT_MAX)
-        return pb.IncreaseCreditRequest(vendor_id=self._plan.vendors[chosen], customer_id=customer, amount=amount), self._plan.tokens[chosen]
+        return pb.IncreaseCreditRequest(vendor_id=self._plan.vendors[chosen], customer_id=customer, amount=amount), self._plan.tokens[
+            chosen
+        ]
 
     def _item(self, number: int, index: int) -> pb.BatchItem:
         return pb.BatchItem(

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
 _STATUS: Final = slice(9, 12)
@@ -19,7 +19,7 @@ class HttpConnection(asyncio.Protocol):
     def __init__(self, answered: Callable[["HttpConnection", int, bytes], None]) -> None:
         self.open = False
         self.due = 0.0
-        """When the request under way was due, on the loop's clock."""
+        """When the request under way was due, on the clock `time.perf_counter`: uvloop's own knows whole milliseconds only."""
 
         self.waits = False
         """Whether that request asked to be answered only when its charge is final."""
@@ -42,8 +42,8 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember where to send to."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - it is TCP
-        self._transport, self.open = transport, True
+        # TCP; uvloop's transports are no subclasses of asyncio's.
+        self._transport, self.open = cast("asyncio.Transport", transport), True
 
     def data_received(self, data: bytes) -> None:
         """Report an answer as soon as it is whole."""

@@ -84,9 +84,9 @@ class HttpLoad:
     async def _arrive(self) -> None:
         """Let requests become due until the end, at exponentially distributed intervals: a Poisson process, as independent callers make."""
         interval = random.Random(self._plan.run).expovariate
-        due = self._loop.time()
+        due = time.perf_counter()
         while self._sending:
-            now = self._loop.time()
+            now = time.perf_counter()
             while due <= now:
                 self._late.append(now - due)
                 self._due.append(due)
@@ -101,7 +101,7 @@ class HttpLoad:
         while self._idle:
             connection = self._idle.pop()
             if connection.open:
-                due = self._due.popleft() if self._plan.rate else self._loop.time()
+                due = self._due.popleft() if self._plan.rate else time.perf_counter()
                 request, waits = next(self._requests)
                 self._under_way += 1
                 self._sent += 1
@@ -119,7 +119,7 @@ class HttpLoad:
     def _answered(self, connection: HttpConnection, status: int, body: bytes) -> None:
         self._statuses[status] += 1
         self._under_way -= 1
-        latency = self._loop.time() - connection.due
+        latency = time.perf_counter() - connection.due
         if BROKEN < status <= _OK_MAX:
             (self._waited if connection.waits else self._latencies).append(latency)
         else:

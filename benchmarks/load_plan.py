@@ -70,8 +70,8 @@ class LoadFailed(Exception):
 
 def plan_from(text: str) -> LoadPlan:
     """Return the plan that a generator reads."""
-    values: dict[str, Any] = json.loads(text)
-    return LoadPlan(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(text).items()}
+    return LoadPlan(**values)
 
 
 def run_generator(module: str, plan: LoadPlan) -> LoadReport:

@@ -43,7 +43,7 @@ class Settlement:
 
 
 def first_id(at: float) -> UUID:
-    """Return the lowest id that a charge made at `at` (seconds since 1970) or later can have, for a clock that reads one millisecond off."""
+    """Return the lowest id of a charge made at `at` (seconds since 1970) or later; a millisecond earlier, for clocks that round."""
     return UUID(int=max(0, int(at * 1000) - 1) << 80)
 
 

@@ -37,7 +37,10 @@ def aligned(cells: Sequence[Sequence[str]], right: set[int]) -> str:
     """Return the cells in columns, those in `right` flush right."""
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
     lines = [
-        "  ".join(cell.rjust(width) if column in right else cell.ljust(width) for column, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        "  ".join(
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
         for row in cells
     ]
     lines.insert(1, "-" * max(len(line.rstrip()) for line in lines))

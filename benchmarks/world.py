@@ -106,7 +106,7 @@ async def _credit(submitter: Api, approver: Api, vendor_id: int) -> None:
     request = await submitter.post("/api/vendor/submit-request/", {"requester": vendor_id, "amount": CREDIT})
     await approver.post("/api/vendor/approve-request/", {"request_credit_id": request["data"]["id"]})
     async with asyncio.timeout(CONFIRMED_SECONDS_MAX):
-        while (await approver.get(f"/api/vendor/requests/{request['data']['id']}/"))["data"]["status"] != "confirmed":
+        while (await approver.get(f"/api/vendor/requests/{request['data']['id']}/"))["data"]["status"] != "confirmed":  # noqa: ASYNC110 - no event crosses processes
             await asyncio.sleep(0.02)
 
 

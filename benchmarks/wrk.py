@@ -22,11 +22,14 @@ request = function()
   local body = string.format('{"vendor": %%d, "customer": %%d, "amount": %%d}', vendors[chosen], customers[math.random(#customers)],
     math.random(%(amount_max)d))
   return string.format('POST /api/customer/increase-credit/ HTTP/1.1\\r\\nHost: 127.0.0.1\\r\\nAuthorization: Token %%s\\r\\n'
-    .. 'Content-Type: application/json\\r\\nIdempotency-Key: %(run)s-%%d\\r\\nContent-Length: %%d\\r\\n\\r\\n%%s', tokens[chosen], number, #body, body)
+    .. 'Content-Type: application/json\\r\\n'
+    .. 'Idempotency-Key: %(run)s-%%d\\r\\nContent-Length: %%d\\r\\n\\r\\n%%s', tokens[chosen], number,
+    #body, body)
 end
 done = function(summary, latency)
   local errors = summary.errors
-  io.write(string.format('\\nREPORT {"calls": %%d, "refused": %%d, "broken": %%d, "p50": %%f, "p99": %%f}\\n', summary.requests, errors.status,
+  io.write(string.format('\\nREPORT {"calls": %%d, "refused": %%d, "broken": %%d, "p50": %%f, "p99": %%f}\\n',
+    summary.requests, errors.status,
     errors.connect + errors.read + errors.write + errors.timeout, latency:percentile(50) / 1000, latency:percentile(99) / 1000))
 end
 """

@@ -14,6 +14,7 @@ from shared.interceptors.authentication import AuthenticationInterceptor
 from shared.interceptors.authorization import AuthorizationInterceptor
 from shared.interceptors.context import ContextInterceptor
 from shared.interceptors.deadline import DeadlineInterceptor
+from shared.interceptors.decoding import DecodingInterceptor
 from shared.interceptors.error_mapping import ErrorMappingInterceptor
 from shared.interceptors.metrics import MetricsInterceptor
 from shared.interceptors.validation import ValidationInterceptor
@@ -50,6 +51,7 @@ class Guards:
             ErrorMappingInterceptor(),
             DeadlineInterceptor(),
             AuthenticationInterceptor(self._authenticator),
+            DecodingInterceptor(),
             ValidationInterceptor(),
             AuthorizationInterceptor(),
             AdmissionInterceptor(self._gate),

@@ -62,6 +62,7 @@ def _fold(
     """Put the interceptors around a handler, the first one outermost.
 
     For a unary method each layer is one call of `intercept`; the library's own folding would add a coroutine of its own to each of them.
+    The folded handler takes the request as bytes: reading it is a guard's work too.
     """
     if handler.unary_unary is None:
         raise UnguardedMethodError(f"{name} streams, and the guards are for unary methods")
@@ -69,7 +70,7 @@ def _fold(
     for interceptor in reversed(interceptors):
         serve = _layer(interceptor.intercept, serve, name)
     return grpc.unary_unary_rpc_method_handler(
-        _as_coroutine_function(serve), request_deserializer=handler.request_deserializer, response_serializer=handler.response_serializer
+        _as_coroutine_function(serve), request_deserializer=None, response_serializer=handler.response_serializer
     )
 
 

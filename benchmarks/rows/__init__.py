@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from benchmarks.bench import Bench
 from benchmarks.figures import Row
-from benchmarks.rows import bulk, rest, rpc
+from benchmarks.rows import bulk, growth, lone, open_loop, rest, rpc
 
 RowFunction = Callable[[Bench], Row]
 
@@ -18,7 +18,11 @@ ROWS: Mapping[str, RowFunction] = {
     "bulk_rpc": bulk.bulk_rpc,
     "bulk_rpc_hot": bulk.bulk_rpc_hot,
     "bulk_rest": bulk.bulk_rest,
+    "lone": lone.lone,
+    "open_half": open_loop.open_half,
+    "overload": open_loop.overload,
+    "growth": growth.growth,
 }
 
-FULL_ONLY: frozenset[str] = frozenset()
+FULL_ONLY: frozenset[str] = frozenset({"growth"})
 """Rows that take many minutes."""

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from benchmarks.bench import Bench, Measured
 from benchmarks.figures import Figure, Row
-from benchmarks.load_plan import LoadPlan, run_generator
+from benchmarks.load_plan import LoadPlan
+from benchmarks.rows.open_loop import run_http_load
 from benchmarks.rows.rpc import grpc_plan, run_grpc
 
 ITEMS = 1_000
@@ -15,20 +16,19 @@ IN_FLIGHT = 4
 
 
 def bulk_rpc(bench: Bench) -> Row:
-    """BatchIncreaseCredit over all vendors."""
+    """Call BatchIncreaseCredit over all vendors."""
     return _row("bulk_rpc", "bulk RPC, 1,000 a call", bench.measure(run_grpc, bulk_plan(bench)), "textbook_spread")
 
 
 def bulk_rpc_hot(bench: Bench) -> Row:
-    """BatchIncreaseCredit, every item charging one vendor."""
+    """Call BatchIncreaseCredit, every item charging one vendor."""
     return _row("bulk_rpc_hot", "bulk RPC, 1 hot vendor", bench.measure(run_grpc, bulk_plan(bench, vendors=1)), "textbook_hot")
 
 
 def bulk_rest(bench: Bench) -> Row:
-    """The same as JSON over HTTP."""
+    """Send the same as JSON over HTTP."""
     plan = replace(bench.plan(in_flight=IN_FLIGHT), items=ITEMS)
-    measured = bench.measure(lambda plan: run_generator("benchmarks.http_load", plan), plan)
-    return _row("bulk_rest", "bulk REST, 1,000 a call", measured, "textbook_spread")
+    return _row("bulk_rest", "bulk REST, 1,000 a call", bench.measure(run_http_load, plan), "textbook_spread")
 
 
 def bulk_plan(bench: Bench, *, vendors: int | None = None) -> LoadPlan:

@@ -13,26 +13,28 @@ def run_http(plan: LoadPlan) -> LoadReport:
 
 
 def rest_1(bench: Bench) -> Row:
-    """One connection: what a careful, sequential partner gets."""
+    """Use one connection: what a careful, sequential partner gets."""
     return _row("rest_1", "REST, 1 connection", bench.measure(run_http, bench.plan(in_flight=1)), "textbook_spread")
 
 
 def rest_64(bench: Bench) -> Row:
-    """64 connections over all vendors."""
+    """Use 64 connections over all vendors."""
     return _row("rest_64", "REST, 64 connections", bench.measure(run_http, bench.plan(in_flight=64)), "textbook_spread")
 
 
 def rest_256(bench: Bench) -> Row:
-    """256 connections over all vendors: the peak that later rows refer to."""
+    """Use 256 connections over all vendors: the peak that later rows refer to."""
     measured = bench.measure(run_http, bench.plan(in_flight=256))
     bench.baselines["peak"] = measured.rate
     return _row("rest_256", "REST, 256 connections", measured, "textbook_spread")
 
 
 def rest_hot(bench: Bench) -> Row:
-    """256 connections, all charging one vendor."""
+    """Use 256 connections, all charging one vendor."""
     measured = bench.measure(run_http, bench.plan(in_flight=256, vendors=1))
-    return _row("rest_hot", "REST, 256 connections, 1 hot vendor", measured, "textbook_hot", Figure("of spread", measured.rate, "/s", "peak"))
+    return _row(
+        "rest_hot", "REST, 256 connections, 1 hot vendor", measured, "textbook_hot", Figure("of spread", measured.rate, "/s", "peak")
+    )
 
 
 def peak(bench: Bench) -> float:

@@ -11,12 +11,12 @@ IN_FLIGHT = 256
 
 
 def grpc_unary(bench: Bench) -> Row:
-    """A partner's generated stub straight at the service: one RPC, and one trip through gRPC's Python, for each charge."""
+    """Call the service directly with a generated stub, as a partner would: one RPC, and one trip through gRPC's Python, for each charge."""
     return _row(bench, "grpc_unary", "gRPC unary, direct", "unary")
 
 
 def grpc_envelope(bench: Bench) -> Row:
-    """The way from the gateway on, without its HTTP: concurrent calls in envelopes."""
+    """Go the gateway's own way without its HTTP: concurrent calls travel in envelopes."""
     return _row(bench, "grpc_envelope", "gRPC in envelopes", "envelope")
 
 

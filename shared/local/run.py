@@ -106,7 +106,7 @@ def _welcome(stack: Stack) -> str:
     url = environment["CHARGING_HTTP_URL"]
     lines = [
         "",
-        f"ready: {url}   docs {url}/api/docs/   console {url}/console/",
+        f"ready: {url}   docs {url}/api/docs/",
         f"gRPC:  identity {environment['CHARGING_IDENTITY_ADDRESS']}   vendor_credit {environment['CHARGING_VENDOR_CREDIT_ADDRESS']}"
         f"   customer_charge {environment['CHARGING_CUSTOMER_CHARGE_ADDRESS']}",
     ]

@@ -15,7 +15,7 @@ BROKER_SETTINGS: Mapping[str, str] = {"appendonly": "yes", "appendfsync": "every
 """For messages: kept over a restart but for the last second, and never dropped for room."""
 
 CACHE_SETTINGS: Mapping[str, str] = {"appendonly": "no", "maxmemory": "256mb", "maxmemory-policy": "volatile-lru"}
-"""For claims, limits and look-ups: bounded, what ends soonest goes first, empty after a restart."""
+"""For claims, limits and look-ups: bounded, what was used least recently goes first, empty after a restart."""
 
 
 class Valkey(Engine):

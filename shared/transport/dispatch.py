@@ -3,10 +3,7 @@
 from typing import Any
 
 import grpc
-from google.protobuf.message import DecodeError
 
-from shared.errors import InvalidArgument
-from shared.interceptors.error_mapping import DETAILS_KEY, status_of
 from shared.method_table import MethodTable
 from shared.transport.backend import Answer
 from shared.transport.inner_context import InnerContext, Metadata
@@ -17,14 +14,9 @@ async def dispatch(table: MethodTable, method: str, message: bytes, metadata: Me
     handler: Any = table.handlers.get(method)
     if handler is None or handler.unary_unary is None:
         return Answer(grpc.StatusCode.UNIMPLEMENTED.value[0], f"there is no method {method}")
-    try:
-        request = handler.request_deserializer(message)
-    except (DecodeError, ValueError):
-        status = status_of(InvalidArgument("the request is not a message of this method", reason="MALFORMED_MESSAGE"))
-        return Answer(status.code, status.message, trailers={DETAILS_KEY: status.SerializeToString()})
     context = InnerContext(metadata, timeout_seconds, peer)
     try:
-        answer = await handler.unary_unary(request, context)
+        answer = await handler.unary_unary(message, context)
     except grpc.aio.AbortError:
         code = context.code() or grpc.StatusCode.UNKNOWN
         return Answer(code.value[0], context.details(), trailers=dict(context.trailing_metadata()))

@@ -37,7 +37,7 @@ class Ownership(Enum):
 
 @dataclass(frozen=True)
 class Sample:
-    """How to make the request; `missing` makes the same one for an object that does not exist. `spends_token`: it ends its caller's token."""
+    """How to make the request; `missing` makes one for an object that does not exist. `spends_token`: it ends its caller's token."""
 
     build: Build
     ownership: Ownership = Ownership.NONE
@@ -127,7 +127,9 @@ _VENDOR_CREDIT = {
     ),
     "CreditRequestService/ListCreditRequests": _of_vendor(lambda world: vendor_pb.ListCreditRequestsRequest(vendor_id=world.ours.vendor)),
     "DebitService/DebitVendors": Sample(
-        _fixed(lambda world: vendor_pb.DebitVendorsRequest(debits=[vendor_pb.Debit(charge_id=world.ours.charge, vendor_id=1, amount=CHARGE)]))
+        _fixed(
+            lambda world: vendor_pb.DebitVendorsRequest(debits=[vendor_pb.Debit(charge_id=world.ours.charge, vendor_id=1, amount=CHARGE)])
+        )
     ),
     "VendorAuditService/VerifyVendorLedgers": Sample(_fixed(lambda _: vendor_pb.VerifyVendorLedgersRequest())),
     "VendorAuditService/ListDebits": Sample(_fixed(lambda _: vendor_pb.ListDebitsRequest(page_size=2))),

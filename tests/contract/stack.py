@@ -79,7 +79,7 @@ class Stack:
     """The running system, and how tests speak to it. Tokens of users are in `tokens` by user name."""
 
     def __init__(self, databases: Databases, redis_url: str, keys_dir: Path, **changes: Any) -> None:
-        """`changes` are settings of every server."""
+        """Compose the servers; `changes` are settings of all of them."""
         write_peer_keys(keys_dir)
         self.databases = databases
         self.keys_dir = keys_dir
@@ -130,7 +130,7 @@ class Stack:
         self, name: str, role: Role, vendors: Sequence[int] = (), *, password: str = PASSWORD, limit: RateLimit | None = None
     ) -> str:
         """Create a user and sign in; return the token."""
-        await create_user(
+        user = await create_user(
             self.gateway.database,
             self._passwords,
             new_user=checked_new_user(name, role, list(vendors), rate_limit=limit),
@@ -141,7 +141,7 @@ class Stack:
         answer = await self.http.post("/api/auth/token/", json={"username": name, "password": password})
         assert answer.status_code == 200, answer.text
         self.tokens[name] = answer.json()["token"]
-        self.user_ids[name] = self.rows("gateway", f"SELECT id FROM users WHERE username = '{name}'")[0][0]
+        self.user_ids[name] = user.id
         return self.tokens[name]
 
     async def call(
@@ -151,28 +151,34 @@ class Stack:
         home = home or next(service for package, service in HOMES.items() if method[1:].startswith(package))
         sent = [*metadata, ("authorization", f"Token {token}")] if token else list(metadata)
         content = request if isinstance(request, bytes) else request.SerializeToString()
-        pending = self.channels[home].unary_unary(method)(content, metadata=sent, timeout=TIMEOUT_SECONDS)
+        send: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self.channels[home].unary_unary(method)
+        pending = send(content, metadata=sent, timeout=TIMEOUT_SECONDS)
         try:
             answer = await pending
         except grpc.aio.AioRpcError as error:
-            trailers = {key: value for key, value in error.trailing_metadata() or ()}
+            trailers: dict[str, str | bytes] = dict(error.trailing_metadata() or ())
             raw = trailers.get("grpc-status-details-bin", b"")
             status = status_pb2.Status.FromString(raw if isinstance(raw, bytes) else b"")
             return Reply(error.code(), error.details() or "", status=status, trailers=trailers)
         return Reply(grpc.StatusCode.OK, content=answer, trailers=dict(await pending.trailing_metadata()))
 
     async def send(
-        self, method: str, path: str, token: str = "", body: Any = None, *, content: bytes | None = None, **headers: str
+        self,
+        method: str,
+        path: str,
+        token: str = "",
+        body: Any = None,
+        *,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        """Send one HTTP request; `headers` are written with underscores for dashes."""
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        if token:
-            sent["authorization"] = f"Token {token}"
+        """Send one HTTP request, its body as a value for JSON or as bytes."""
+        sent = {"authorization": f"Token {token}"} if token else {}
         if body is not None:
             content = json.dumps(body).encode()
         if content is not None:
-            sent.setdefault("content-type", "application/json")
-        return await self.http.request(method, path, content=content, headers=sent)
+            sent["content-type"] = "application/json"
+        return await self.http.request(method, path, content=content, headers={**sent, **(headers or {})})
 
     async def send_raw(self, request: bytes) -> bytes:
         """Send bytes to the HTTP port, then nothing more; return all that comes back."""
@@ -193,7 +199,7 @@ class Stack:
     def rows(self, schema: str, query: str) -> list[tuple[Any, ...]]:
         """Return what the administrator reads in a service's schema."""
         with psycopg.connect(self.databases.admin_url, options=f"-c search_path={schema}", autocommit=True) as connection:
-            return connection.execute(query).fetchall()  # type: ignore[call-overload,no-any-return]
+            return connection.execute(query).fetchall()
 
     def fingerprint(self) -> dict[str, tuple[int, int]]:
         """Return the number of rows of every table and a sum over their content: equal before and after means that nothing changed."""

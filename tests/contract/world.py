@@ -5,6 +5,7 @@ from itertools import count
 from typing import Any
 from uuid import uuid4
 
+import grpc
 from charging.customer_charge.v1 import customer_charge_pb2 as charge_pb
 from charging.identity.v1 import identity_pb2
 from charging.vendor_credit.v1 import vendor_credit_pb2 as vendor_pb
@@ -50,7 +51,7 @@ class World:
     async def call(self, method: str, request: Any, token: str) -> Any:
         """Call a method that must succeed; return its response."""
         reply = await self.stack.call(method, request, token)
-        assert reply.code.value[0] == 0, f"{method}: {reply.code.name} {reply.details}"
+        assert reply.code is grpc.StatusCode.OK, f"{method}: {reply.code.name} {reply.details}"
         return response_of(method, reply.content)
 
     def number(self) -> int:

@@ -1,0 +1,38 @@
+"""What a full database costs: the same load before and after filling it with millions of charges.
+
+This row is the last, so "before" means with the charges of the rows before it.
+"""
+
+from dataclasses import replace
+
+from benchmarks.bench import Bench
+from benchmarks.figures import Figure, Row
+from benchmarks.rows.bulk import ITEMS, bulk_plan
+from benchmarks.rows.rest import run_http
+from benchmarks.rows.rpc import run_grpc
+
+CONNECTIONS = 256
+FILL_SECONDS_MAX = 7_200.0
+
+
+def growth(bench: Bench) -> Row:
+    """Measure, fill to the number of charges asked for, measure again."""
+    first = bench.measure(run_http, bench.plan(in_flight=CONNECTIONS), audit=False)
+    bench.baselines["start"] = first.rate
+    at_start = _charges(bench)
+    missing = bench.growth_charges - at_start
+    details: dict[str, object] = {"charges_at_start": at_start, "start": first.details}
+    if missing > 0:
+        plan = replace(bulk_plan(bench), seconds=FILL_SECONDS_MAX, limit=-(-missing // ITEMS))
+        details["fill"] = bench.measure(run_grpc, plan, audit=False).details
+    count = _charges(bench)
+    last = bench.measure(run_http, bench.plan(in_flight=CONNECTIONS))
+    details |= {"charges": count, "end": last.details}
+    figures = (Figure("settled", last.rate, "/s", "start"), Figure("charges before the fill", at_start, ""))
+    return Row("growth", f"REST, 256 connections, {count:,} charges", figures, last.cpu_us, details)
+
+
+def _charges(bench: Bench) -> int:
+    row = bench.connection.execute("SELECT count(*) FROM customer_charge.charges").fetchone()
+    assert row is not None  # noqa: S101 - an aggregate always returns a row
+    return int(str(row[0]))
