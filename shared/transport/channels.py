@@ -13,6 +13,8 @@ OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),
+    # A container or pod that comes back often has another address; by default gRPC asks the name service every 30 s at most.
+    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
     # A frozen peer is noticed by pings, not by the caller's deadline alone.
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 5_000),

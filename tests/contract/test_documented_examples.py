@@ -202,7 +202,6 @@ async def test_a_repeated_key_answers_the_first_charge(demo: Stack, from_elsewhe
     problem(await charged(demo, headers, {"vendor": 1, "customer": 1, "amount": 101}), 422, "IDEMPOTENCY_KEY_REUSED")
 
 
-@pytest.mark.xfail(strict=True, reason="a replay of a charge that is final meanwhile answers 200, not the first status code")
 async def test_a_replay_of_a_settled_charge_keeps_the_first_status_code(demo: Stack, from_elsewhere: dict[str, str]) -> None:
     """Replay: the first status code and id, the object as it is now."""
     headers = {**from_elsewhere, "idempotency-key": "order-18"}

@@ -220,7 +220,7 @@ def test_what_happened_cannot_be_unwritten(databases: Databases, table: str) -> 
     column = {"signing_keys": "kid", "issued_tokens": "label", "revoked_tokens": "expires_at", "operator_log": "actor", "users": "role"}[
         table
     ]
-    statements = (f"DELETE FROM {table}", f"UPDATE {table} SET {column} = {column}", f"TRUNCATE {table} CASCADE")  # noqa: S608
+    statements = (f"DELETE FROM {table}", f"UPDATE {table} SET {column} = {column}", f"TRUNCATE {table} CASCADE")
     with psycopg.connect(databases.urls["gateway"], autocommit=True) as connection:
         for statement in statements:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):

@@ -49,7 +49,9 @@ class ChargeServicer(customer_charge_pb2_grpc.ChargeServiceServicer):
         charge = accepted.charge
         if request.wait_seconds and charge.state == ChargeState.ACCEPTED:
             charge = await self._final(charge, request.wait_seconds, call)
-        return pb.IncreaseCreditResponse(status=pb.ChargeState.ValueType(charge.state), data=charge_message(charge))
+        # Who did not ask to wait is told that the charge is accepted, then and at every replay; `data` shows how it stands now.
+        status = charge.state if request.wait_seconds else ChargeState.ACCEPTED
+        return pb.IncreaseCreditResponse(status=pb.ChargeState.ValueType(status), data=charge_message(charge))
 
     async def _final(self, charge: Charge, wait_seconds: int, call: Call) -> Charge:
         """Return the charge in its final state if that comes in time, or as it was."""

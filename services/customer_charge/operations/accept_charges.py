@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.customer_charge.domain.charges import Charge, ChargeOrder, ChargeState
+from services.customer_charge.domain.charges import Charge, ChargeOrder, ChargeState, slot_of
 from services.customer_charge.storage import charge_keys, charges, pending_charges
 from services.customer_charge.storage.charge_keys import ChargeKey, KeyState
 from shared.clock import utc_now
@@ -22,7 +22,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedBatch:
-    """One result per order, in order, and the slots that got work to do."""
+    """One result per order, in order, and the slots that have work to do."""
 
     results: list[Accepted | ChargingError]
     slots: set[int]
@@ -40,15 +40,19 @@ async def accept_charges(database: Database, orders: Sequence[ChargeOrder], *, s
         fresh_ids = await charge_keys.insert_keys(connection, orders, now)
         # Effects come only from key rows that this transaction inserted.
         fresh = [order for order in orders if order.charge_id in fresh_ids]
-        touched: set[int] = set()
         if fresh:
             await charges.insert_charges(connection, fresh, now)
-            touched = await pending_charges.insert_pending(connection, fresh, slots, now)
+            await pending_charges.insert_pending(connection, fresh, slots, now)
         made = {order.charge_id: Accepted(_new_charge(order, now), replayed=False) for order in fresh}
         known = await _known(connection, [order for order in orders if order.charge_id not in fresh_ids])
-        return AcceptedBatch([made.get(order.charge_id) or known[order.charge_id] for order in orders], touched)
+        return AcceptedBatch([made.get(order.charge_id) or known[order.charge_id] for order in orders], set())
 
-    return await database.transact(work)
+    batch = await database.transact(work)
+    # Every charge that is not final is worth a hint, also one that an earlier try of this transaction had committed without telling.
+    for order, result in zip(orders, batch.results, strict=True):
+        if isinstance(result, Accepted) and result.charge.state == ChargeState.ACCEPTED:
+            batch.slots.add(slot_of(order.vendor_id, slots))
+    return batch
 
 
 async def _known(connection: Connection, orders: Sequence[ChargeOrder]) -> dict[str, Accepted | ChargingError]:

@@ -20,13 +20,12 @@ JOIN cell ON true
 """
 
 
-async def insert_pending(connection: Connection, orders: Sequence[ChargeOrder], slots: int, now: datetime) -> set[int]:
-    """Add the work that accepted charges leave to do, spread over `slots`, and return the slots that got some."""
-    chosen = [slot_of(order.vendor_id, slots) for order in orders]
+async def insert_pending(connection: Connection, orders: Sequence[ChargeOrder], slots: int, now: datetime) -> None:
+    """Add the work that accepted charges leave to do, spread over `slots`."""
     cursor = await connection.execute(
         INSERT_PENDING,
         {
-            "slots": int_array(chosen),
+            "slots": int_array(slot_of(order.vendor_id, slots) for order in orders),
             "charge_ids": uuid_array(order.charge_id for order in orders),
             "vendor_ids": int_array(order.vendor_id for order in orders),
             "customer_ids": int_array(order.customer_id for order in orders),
@@ -36,7 +35,6 @@ async def insert_pending(connection: Connection, orders: Sequence[ChargeOrder], 
     )
     if cursor.rowcount != len(orders):
         raise RuntimeError(f"{cursor.rowcount} of {len(orders)} pending charges were written")
-    return set(chosen)
 
 
 READ_PENDING = """

@@ -350,10 +350,10 @@ class IncreaseCreditResponse(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
     status: Global___ChargeState.ValueType
-    """State of the charge."""
+    """ACCEPTED; for a caller that asked to wait, the state the charge is in when the answer is sent."""
     @_builtins.property
     def data(self) -> Global___Charge:
-        """The charge."""
+        """The charge as it is now."""
 
     def __init__(
         self,
