@@ -6,6 +6,7 @@ what makes it right to repeat one whose outcome is unknown: a connection that is
 
 import asyncio
 import random
+import select
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -49,6 +50,16 @@ def repeatable(error: psycopg.Error) -> bool:
     return False
 
 
+def _has_news(connection: Connection) -> bool:
+    """Tell whether an idle connection's socket holds something. A healthy one has nothing to say; it holds the end of one that died.
+
+    That is one system call for each time a connection is lent, where a question would be a round trip.
+    """
+    poller = select.poll()
+    poller.register(connection.pgconn.socket, select.POLLIN | select.POLLHUP | select.POLLERR)
+    return bool(poller.poll(0))
+
+
 class Database:
     """A pool of autocommit connections whose `search_path` is one schema. `open` it before use and `close` it after."""
 
@@ -66,7 +77,6 @@ class Database:
             max_size=pool_size,
             timeout=POOL_WAIT_SECONDS,
             max_waiting=POOL_QUEUE,
-            check=None,
             open=False,
             name=application_name,
         )
@@ -85,7 +95,7 @@ class Database:
     async def ready(self) -> bool:
         """Tell whether the database answers within a second."""
         try:
-            async with asyncio.timeout(1), self._pool.connection() as connection:
+            async with asyncio.timeout(1), self._lend() as connection:
                 await connection.execute("SELECT 1")
         except (psycopg.Error, PoolTimeout, TimeoutError):
             return False
@@ -95,7 +105,7 @@ class Database:
     async def reading(self) -> AsyncIterator[Connection]:
         """Lend a connection for reads. Raises Unavailable or Overloaded instead of the driver's errors."""
         try:
-            async with self._pool.connection() as connection:
+            async with self._lend() as connection:
                 yield connection
         except TooManyRequests as error:
             raise _overloaded() from error
@@ -105,6 +115,23 @@ class Database:
             if repeatable(error) or isinstance(error, psycopg.OperationalError):
                 raise _unreachable() from error
             raise
+
+    @asynccontextmanager
+    async def _lend(self) -> AsyncIterator[Connection]:
+        """Lend a connection that was not closed from the other side while it was idle.
+
+        A restarted server leaves the pool full of corpses. The pool's own `check` would wait a second after each of them.
+        """
+        while True:
+            connection = await self._pool.getconn()
+            if not _has_news(connection):
+                break
+            await connection.close()
+            await self._pool.putconn(connection)
+        try:
+            yield connection
+        finally:
+            await self._pool.putconn(connection)
 
     async def transact(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Run `work` in one transaction and return what it returned after COMMIT.
@@ -127,7 +154,7 @@ class Database:
     async def _transact(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         for attempt in range(ATTEMPTS):
             try:
-                async with self._pool.connection() as connection, connection.transaction():
+                async with self._lend() as connection, connection.transaction():
                     return await work(connection)
             except TooManyRequests as error:
                 raise _overloaded() from error

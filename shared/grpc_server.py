@@ -7,6 +7,7 @@ from google.protobuf import descriptor_pool
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from shared.interceptors.types import Context
 from shared.method_table import MethodTable
 from shared.transport.channels import MAX_MESSAGE_BYTES
 
@@ -63,8 +64,14 @@ class _Health(health_pb2_grpc.HealthServicer):
         self._ready = ready
         self.leaving = False
 
-    async def Check(self, request: health_pb2.HealthCheckRequest, context: object) -> health_pb2.HealthCheckResponse:
-        """Tell whether calls are welcome."""
+    async def Check(self, request: health_pb2.HealthCheckRequest, context: Context) -> health_pb2.HealthCheckResponse:
+        """Tell whether calls are welcome. Only the process as a whole has a health, under the empty name."""
+        if request.service:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "only the empty service name has a health")
         serving = not self.leaving and (self._ready is None or await self._ready())
         status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
         return health_pb2.HealthCheckResponse(status=status)
+
+    async def Watch(self, request: health_pb2.HealthCheckRequest, context: Context) -> None:
+        """Refuse: whoever wants to know asks again."""
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Watch is not served; use Check")

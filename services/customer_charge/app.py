@@ -48,12 +48,13 @@ class CustomerChargeApp:
             wake=self._waker.wake,
             observe=self._guards.observer("accept"),
         )
+        self._watch = SettlementWatch(self.database)
         self.table = self._guards.table(
             [
                 (rpc.add_CustomerServiceServicer_to_server, CustomerServicer(self.database)),
                 (
                     rpc.add_ChargeServiceServicer_to_server,
-                    ChargeServicer(self.database, self.acceptor, SettlementWatch(self.database)),
+                    ChargeServicer(self.database, self.acceptor, self._watch),
                 ),
                 (rpc.add_BooksServiceServicer_to_server, BooksServicer(self.database, ledger)),
             ]
@@ -74,6 +75,7 @@ class CustomerChargeApp:
 
     async def stop(self) -> None:
         """Drain the calls in flight and close everything they used."""
+        self._watch.close()
         await self.server.stop(self._settings.drain_seconds)
         await self.acceptor.close()
         await self._guards.close()

@@ -23,9 +23,12 @@ class SettlementWatch:
         self._database = database
         self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._looking: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def wait(self, charge_id: str, seconds: float) -> bool:
         """Wait until the charge is final, at most so long; tell whether it is."""
+        if self._closed:
+            return False
         event = asyncio.Event()
         self._waiting[charge_id].add(event)
         if self._looking is None or self._looking.done():
@@ -39,7 +42,14 @@ class SettlementWatch:
             self._waiting[charge_id].discard(event)
             if not self._waiting[charge_id]:
                 del self._waiting[charge_id]
-        return True
+        return not self._closed
+
+    def close(self) -> None:
+        """Let everybody go who waits, with what is known now: a process that leaves keeps nobody."""
+        self._closed = True
+        for events in self._waiting.values():
+            for event in events:
+                event.set()
 
     async def _look(self) -> None:
         pause = FIRST_LOOK_SECONDS

@@ -13,7 +13,7 @@ from shared.errors import Unavailable
 DEBIT_TIMEOUT_SECONDS = 10.0
 """A batch of thousands takes well under a second; a worker that waits longer than this looks again instead."""
 
-LOOKUP_TIMEOUT_SECONDS = 2.0
+LOOKUP_TIMEOUT_SECONDS = 5.0
 
 FAILURE_REASONS = {
     vendor_credit_pb2.REFUSAL_REASON_INSUFFICIENT_CREDIT: 1,
@@ -50,7 +50,9 @@ class VendorCreditClient:
     async def existing(self, vendor_ids: set[int]) -> set[int]:
         """Return those of the vendors that exist. Raises Unavailable."""
         request = vendor_credit_pb2.LookupVendorsRequest(vendor_ids=sorted(vendor_ids))
-        response = await self._ask(self._vendors.LookupVendors(request, timeout=LOOKUP_TIMEOUT_SECONDS, metadata=self._metadata()))
+        # Patient with a service that is just being restarted: the caller's charge is not refused for it.
+        call = self._vendors.LookupVendors(request, timeout=LOOKUP_TIMEOUT_SECONDS, metadata=self._metadata(), wait_for_ready=True)
+        response = await self._ask(call)
         return set(response.vendor_ids)
 
     async def verify_ledgers(self, timeout_seconds: float) -> vendor_credit_pb2.VerifyVendorLedgersResponse:

@@ -84,6 +84,8 @@ class GatewayApp:
 
     async def stop(self) -> None:
         """Drain the calls in flight, the outer door first, and close everything they used."""
+        for remote in self._remotes.values():
+            remote.backend.stop_waiting()
         await self.http_server.stop()
         await self.grpc_server.stop(self._settings.drain_seconds)
         for remote in self._remotes.values():

@@ -1,5 +1,6 @@
 """The gate in front of every method: batches of calls, decided in Redis or, when that fails, here."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -18,6 +19,9 @@ log = structlog.get_logger(__name__)
 MAX_BATCH = 256
 """Items of one script call. Redis does nothing else meanwhile, and 256 items take it about two milliseconds."""
 
+OWED_MAX = 10_000
+"""Conclusions kept for a Redis that is out, about 2 MB; beyond it the oldest are left to expire."""
+
 MAX_QUEUE = 8192
 """Items waiting for the script call in flight: more than a process can hold in calls, so it is only ever full when something is wrong."""
 
@@ -35,6 +39,7 @@ class Gate:
         self.default = default
         self.replays = replays
         self._redis = redis
+        self._owed: deque[Conclusion] = deque(maxlen=OWED_MAX)
         self._local = local
         self._batcher: NaturalBatcher[Ask | Conclusion, Verdict] = NaturalBatcher(
             self._handle, name="admission", max_batch=MAX_BATCH, max_queue=MAX_QUEUE, observe=observe
@@ -58,10 +63,22 @@ class Gate:
 
     async def _handle(self, items: Sequence[Ask | Conclusion]) -> list[Verdict]:
         try:
-            return await self._redis.handle(items)
+            verdicts = await self._redis.handle(items)
         except RedisOutError as error:
+            self._owed.extend(item for item in items if isinstance(item, Conclusion))
             verdicts = self._local.handle(items)
             return _owing_conclusions(items, verdicts) if error.asked else verdicts
+        if self._owed:
+            await self._deliver_owed()
+        return verdicts
+
+    async def _deliver_owed(self) -> None:
+        """Tell Redis of the claims that ended while it was out: a frozen one wakes up and carries out asks that were long given up."""
+        owed = [self._owed.popleft() for _ in range(min(len(self._owed), MAX_BATCH))]
+        try:
+            await self._redis.handle(owed)
+        except RedisOutError:
+            self._owed.extendleft(reversed(owed))
 
 
 def _owing_conclusions(items: Sequence[Ask | Conclusion], verdicts: Sequence[Verdict]) -> list[Verdict]:

@@ -1,5 +1,6 @@
 """Spend the caller's limit and claim the idempotency key before a call runs. The innermost guard: it meets only calls that are allowed."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -49,7 +50,13 @@ class AdmissionInterceptor(AsyncServerInterceptor):
         ask = ask_of(call, request_or_iterator, self._gate.default)
         if ask is None:
             return await method(request_or_iterator, context)
-        verdict = await self._gate.decide(ask)
+        try:
+            verdict = await self._gate.decide(ask)
+        except asyncio.CancelledError:
+            # The claim may be on its way, or made. Its end travels behind it in the same batches, and frees only what this call claimed.
+            if ask.claim_key:
+                self._gate.conclude(Conclusion(ask.claim_key, ask.owner, 0))
+            raise
         self._apply(verdict, ask, call)
         if not verdict.claimed:
             return await method(request_or_iterator, context)

@@ -8,7 +8,7 @@ the others answer UNAVAILABLE.
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
@@ -18,7 +18,7 @@ from google.protobuf.message_factory import GetMessageClass
 from shared.batching import NaturalBatcher
 from shared.errors import ChargingError, Code
 from shared.interceptors.error_mapping import DETAILS_KEY, status_of
-from shared.policy import MethodPolicy, checked_policy, find_method
+from shared.policy import MethodPolicy, RateLimitClass, checked_policy, find_method
 from shared.transport.backend import Answer
 from shared.transport.inner_context import Metadata
 
@@ -37,6 +37,18 @@ LONGEST_PAUSE_SECONDS = 0.5
 
 GRACE_SECONDS = 0.25
 """An envelope's deadline beyond its calls': each call's own deadline answers first, by name."""
+
+REFUSED_UNSEEN = frozenset(
+    {
+        Code.UNAVAILABLE,
+        Code.NOT_FOUND,
+        Code.UNAUTHENTICATED,
+        Code.PERMISSION_DENIED,
+        Code.DEADLINE_EXCEEDED,
+        Code.RESOURCE_EXHAUSTED,
+    }
+)
+"""Refusals that come before the idempotency key is looked up."""
 
 RESENT_CODES = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL})
 
@@ -67,6 +79,7 @@ class EnvelopeBackend:
         self._peer_token = peer_token
         self._name = name
         self._policies: dict[str, MethodPolicy] = {}
+        self._leaving = asyncio.Event()
         self._batcher: NaturalBatcher[_Pending, Answer] = NaturalBatcher(
             self._send, name=f"envelope.{name}", max_batch=MAX_CALLS, max_queue=MAX_QUEUE, max_in_flight=max_in_flight
         )
@@ -77,26 +90,50 @@ class EnvelopeBackend:
         if policy is None:
             policy = self._policies[method] = checked_policy(find_method(method))
         pending = _Pending(method, policy, metadata, message, time.monotonic() + timeout_seconds)
-        if not policy.coalesce or len(message) > SHARED_MESSAGE_BYTES or _waits(policy, message):
+        if _waits(policy, message):
+            return await self._wait_for(pending)
+        if not policy.coalesce or len(message) > SHARED_MESSAGE_BYTES:
             return (await self._send([pending]))[0]
         try:
             return await self._batcher.submit(pending)
         except ChargingError as error:
             return _failed(error)
 
+    def stop_waiting(self) -> None:
+        """Answer calls that wait for an outcome with what is known now: this process leaves."""
+        self._leaving.set()
+
     async def close(self) -> None:
         """Refuse new calls and wait for those in flight."""
         await self._batcher.close()
 
-    async def _send(self, calls: Sequence[_Pending]) -> list[Answer]:
-        """Send the calls in one envelope, again and again while the outcome is unknown and repeating is safe."""
+    async def _wait_for(self, pending: _Pending) -> Answer:
+        """Send a call that waits for its outcome; when this process leaves meanwhile, send it again, with the same ids and not waiting."""
+        waiting = asyncio.ensure_future(self._send([pending]))
+        leaving = asyncio.ensure_future(self._leaving.wait())
+        try:
+            await asyncio.wait({waiting, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                (now,) = await self._send([replace(pending, message=_without_wait(pending))], repeated=True)
+                if now.code == 0 and not waiting.done():
+                    return now
+            return (await waiting)[0]
+        finally:
+            waiting.cancel()
+            leaving.cancel()
+
+    async def _send(self, calls: Sequence[_Pending], *, repeated: bool = False) -> list[Answer]:
+        """Send the calls in one envelope, again and again while the outcome is unknown and repeating is safe.
+
+        `repeated` says that the calls were sent before.
+        """
         answers: dict[int, Answer] = {}
         left = list(range(len(calls)))
         pause = FIRST_PAUSE_SECONDS
         while left:
             seconds = max(calls[index].deadline for index in left) - time.monotonic()
             if seconds <= 0:
-                answers.update((index, _unknown(self._name, Code.DEADLINE_EXCEEDED)) for index in left)
+                answers.update((index, _unknown(self._name, Code.DEADLINE_EXCEEDED, calls[index])) for index in left)
                 break
             request = envelope_pb2.DispatchRequest(calls=[calls[index].sealed() for index in left])
             try:
@@ -106,18 +143,36 @@ class EnvelopeBackend:
             except grpc.aio.AioRpcError as error:
                 left = self._after_failure(calls, left, error, answers)
             else:
-                repeated = pause > FIRST_PAUSE_SECONDS
-                answers.update((index, self._judge(result, repeated)) for index, result in zip(left, response.results, strict=True))
-                break
-            await asyncio.sleep(min(pause, LONGEST_PAUSE_SECONDS, max(0.0, seconds)))
-            pause *= 2
+                left = self._after_answer(calls, left, response.results, repeated, answers)
+            if left:
+                repeated = True
+                await asyncio.sleep(min(pause, LONGEST_PAUSE_SECONDS, max(0.0, seconds)))
+                pause *= 2
         return [answers[index] for index in range(len(calls))]
 
-    def _judge(self, result: envelope_pb2.InnerResult, repeated: bool) -> Answer:
-        """Return the outcome of a call. Over the limit says "nothing was done", which nobody knows of a call that was sent before."""
-        if repeated and result.code == Code.RESOURCE_EXHAUSTED:
-            return _unknown(self._name, Code.UNAVAILABLE)
-        return _answer(result)
+    def _after_answer(
+        self,
+        calls: Sequence[_Pending],
+        left: Sequence[int],
+        results: Sequence[envelope_pb2.InnerResult],
+        repeated: bool,
+        answers: dict[int, Answer],
+    ) -> list[int]:
+        """Keep the outcomes, and return the calls to be sent again.
+
+        A refusal from before execution says "nothing was done", and nobody knows that of a call that was sent before: its first try may
+        have been carried out. Passing it on could tell a caller that a charge was refused which then takes effect.
+        """
+        again = []
+        for index, result in zip(left, results, strict=True):
+            doubtful = repeated and result.code in REFUSED_UNSEEN and calls[index].policy.rate_limit_class is not RateLimitClass.READ
+            if not doubtful:
+                answers[index] = _answer(result)
+            elif result.code == Code.UNAVAILABLE:
+                again.append(index)
+            else:
+                answers[index] = _unknown(self._name, Code.UNAVAILABLE, calls[index])
+        return again
 
     def _after_failure(
         self, calls: Sequence[_Pending], left: Sequence[int], error: grpc.aio.AioRpcError, answers: dict[int, Answer]
@@ -127,11 +182,11 @@ class EnvelopeBackend:
         for index in left:
             if error.code() not in RESENT_CODES:
                 code = Code.DEADLINE_EXCEEDED if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED else Code.UNAVAILABLE
-                answers[index] = _unknown(self._name, code)
+                answers[index] = _unknown(self._name, code, calls[index])
             elif calls[index].policy.repeatable:
                 again.append(index)
             else:
-                answers[index] = _unknown(self._name, Code.UNAVAILABLE)
+                answers[index] = _unknown(self._name, Code.UNAVAILABLE, calls[index])
         return again
 
 
@@ -143,14 +198,23 @@ def _waits(policy: MethodPolicy, message: bytes) -> bool:
     return bool(request.wait_seconds)
 
 
+def _without_wait(call: _Pending) -> bytes:
+    request: Any = GetMessageClass(find_method(call.policy.name).input_type).FromString(call.message)
+    request.wait_seconds = 0
+    return bytes(request.SerializeToString())
+
+
 def _answer(result: envelope_pb2.InnerResult) -> Answer:
     trailers = {entry.key: entry.value if entry.key.endswith("-bin") else entry.value.decode("latin-1") for entry in result.trailers}
     return Answer(result.code, result.details, result.message, trailers)
 
 
-def _unknown(name: str, code: Code) -> Answer:
+def _unknown(name: str, code: Code, call: _Pending) -> Answer:
+    """Return the answer of a call that may or may not have been carried out; it names the key with which repeating is safe."""
     text = f"{name} did not answer; what happened is unknown, and repeating with the same idempotency key is safe"
-    error = ChargingError(text, reason="OUTCOME_UNKNOWN", metadata={"service": name}, retry_after_seconds=1.0)
+    key = dict(call.metadata).get("idempotency-key")
+    metadata = {"service": name} | ({"idempotency_key": str(key)} if key else {})
+    error = ChargingError(text, reason="OUTCOME_UNKNOWN", metadata=metadata, retry_after_seconds=1.0)
     error.code = code
     return _failed(error)
 

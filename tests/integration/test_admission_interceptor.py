@@ -150,3 +150,15 @@ async def test_reads_carry_no_limit_headers(gate: Gate) -> None:
     call = make_call(make_policy(rate_limit_class=RateLimitClass.READ, idempotency_scope=IdempotencyScope.NONE))
     assert await serve(gate, call) is ANSWER
     assert call.trailers == {}
+
+
+async def test_a_cancelled_call_leaves_no_claim_behind(gate: Gate) -> None:
+    """Whenever the caller leaves, a repetition with the same key is not told that the first call still runs."""
+    for number in range(60):
+        key = f"left-{number}"
+        task = asyncio.create_task(serve(gate, make_call(make_policy(rate_limit_class=RateLimitClass.READ), key=key)))
+        for _ in range(number % 12):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+        assert await serve(gate, make_call(make_policy(rate_limit_class=RateLimitClass.READ), key=key)) is ANSWER

@@ -77,6 +77,47 @@ async def test_over_the_limit_is_not_believed_of_a_call_that_was_sent_before() -
     assert first.code == Code.RESOURCE_EXHAUSTED
 
 
+@pytest.mark.parametrize("code", [Code.NOT_FOUND, Code.UNAUTHENTICATED, Code.PERMISSION_DENIED, Code.DEADLINE_EXCEEDED])
+async def test_no_refusal_from_before_execution_is_believed_of_a_call_that_was_sent_before(code: Code) -> None:
+    """A restarted service with empty caches may refuse what its predecessor had accepted; the caller learns which key to repeat."""
+    answer = await backend(FakeChannel(lost, answered(code))).call(CHARGE, CHARGE_REQUEST, METADATA, 5.0)
+    assert answer.code == Code.UNAVAILABLE
+    assert b"OUTCOME_UNKNOWN" in bytes(answer.trailers["grpc-status-details-bin"])  # type: ignore[arg-type]
+    assert b"idempotency_key" in bytes(answer.trailers["grpc-status-details-bin"])  # type: ignore[arg-type]
+
+
+async def test_a_repeated_call_is_sent_again_while_the_service_says_unavailable() -> None:
+    """The service is up again and its own neighbour is not yet: within the deadline the door keeps asking."""
+    channel = FakeChannel(lost, answered(Code.UNAVAILABLE), answered(Code.UNAVAILABLE), answered(0))
+    answer = await backend(channel).call(CHARGE, CHARGE_REQUEST, METADATA, 5.0)
+    assert (answer.code, len(channel.sent)) == (0, 4)
+
+
+async def test_a_door_that_leaves_answers_waiting_calls_with_what_is_known() -> None:
+    """The waiting call is asked again without its wait, with the same ids, and its caller gets that answer."""
+    arrived = asyncio.Event()
+
+    class WaitingChannel(FakeChannel):
+        def unary_unary(self, *_: Any, **__: Any) -> Any:
+            async def dispatch(request: envelope_pb2.DispatchRequest, **__: Any) -> envelope_pb2.DispatchResponse:
+                self.sent.append(request)
+                arrived.set()
+                if customer_charge_pb2.IncreaseCreditRequest.FromString(request.calls[0].message).wait_seconds:
+                    await asyncio.Event().wait()
+                return answered(0)(request)
+
+            return dispatch
+
+    channel = WaitingChannel()
+    sender = backend(channel)
+    request = customer_charge_pb2.IncreaseCreditRequest(vendor_id=1, customer_id=1, amount=1, wait_seconds=30).SerializeToString()
+    call = asyncio.ensure_future(sender.call(CHARGE, request, METADATA, 40.0))
+    await asyncio.wait_for(arrived.wait(), 5)
+    sender.stop_waiting()
+    assert (await asyncio.wait_for(call, 5)).code == 0
+    assert list(channel.sent[1].calls[0].metadata) == list(channel.sent[0].calls[0].metadata)
+
+
 async def test_calls_stop_being_sent_when_their_time_is_over() -> None:
     """A peer that stays away costs the caller its deadline, not for ever."""
     answer = await backend(FakeChannel(*[lost] * 50)).call(CHARGE, CHARGE_REQUEST, METADATA, 0.3)

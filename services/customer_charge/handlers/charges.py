@@ -11,11 +11,11 @@ from services.customer_charge.operations.accept_charges import Accepted
 from services.customer_charge.settlement_watch import SettlementWatch
 from shared.call import Call, current_call
 from shared.database import Database
-from shared.errors import ChargingError
+from shared.errors import ChargingError, Unavailable
 from shared.interceptors.types import Context
 from shared.paging import encode_page_token, page_size_of
 from shared.times import from_timestamp, to_timestamp
-from shared.uuid7 import uuid7_text
+from shared.uuid7 import derived_id
 
 LAST_CHARGE_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
@@ -55,22 +55,27 @@ class ChargeServicer(customer_charge_pb2_grpc.ChargeServiceServicer):
 
     async def _final(self, charge: Charge, wait_seconds: int, call: Call) -> Charge:
         """Return the charge in its final state if that comes in time, or as it was."""
-        final = await self._watch.wait(charge.id, min(wait_seconds, call.remaining_seconds() - ANSWER_SECONDS))
-        return await read_charges.get_charge(self._database, charge.id, None) if final else charge
+        if not await self._watch.wait(charge.id, min(wait_seconds, call.remaining_seconds() - ANSWER_SECONDS)):
+            return charge
+        try:
+            return await read_charges.get_charge(self._database, charge.id, None)
+        except Unavailable:  # It is accepted, whatever can be read now.
+            return charge
 
     async def BatchIncreaseCredit(self, request: pb.BatchIncreaseCreditRequest, context: Context) -> pb.BatchIncreaseCreditResponse:
         """Accept many charges of one caller."""
-        principal = current_call().caller.subject
+        call = current_call()
+        principal = call.caller.subject
         orders = [
             ChargeOrder(
-                charge_id=uuid7_text(),
+                charge_id=derived_id(call.call_id, index),
                 vendor_id=item.vendor_id,
                 customer_id=item.customer_id,
                 amount=item.amount,
                 key=item.idempotency_key,
                 principal=principal,
             )
-            for item in request.items
+            for index, item in enumerate(request.items)
         ]
         results = await self._acceptor.accept_many(orders)
         return pb.BatchIncreaseCreditResponse(results=[_batch_result(result) for result in results])

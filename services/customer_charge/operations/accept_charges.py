@@ -35,7 +35,7 @@ async def accept_charges(database: Database, orders: Sequence[ChargeOrder], *, s
     Orders fail alone; whatever is returned as accepted is durable. Vendor and customer must exist: that is checked before.
     """
 
-    async def work(connection: Connection) -> AcceptedBatch:
+    async def work(connection: Connection) -> list[Accepted | ChargingError]:
         now = utc_now()
         fresh_ids = await charge_keys.insert_keys(connection, orders, now)
         # Effects come only from key rows that this transaction inserted.
@@ -45,14 +45,16 @@ async def accept_charges(database: Database, orders: Sequence[ChargeOrder], *, s
             await pending_charges.insert_pending(connection, fresh, slots, now)
         made = {order.charge_id: Accepted(_new_charge(order, now), replayed=False) for order in fresh}
         known = await _known(connection, [order for order in orders if order.charge_id not in fresh_ids])
-        return AcceptedBatch([made.get(order.charge_id) or known[order.charge_id] for order in orders], set())
+        return [made.get(order.charge_id) or known[order.charge_id] for order in orders]
 
-    batch = await database.transact(work)
+    results = await database.transact(work)
     # Every charge that is not final is worth a hint, also one that an earlier try of this transaction had committed without telling.
-    for order, result in zip(orders, batch.results, strict=True):
-        if isinstance(result, Accepted) and result.charge.state == ChargeState.ACCEPTED:
-            batch.slots.add(slot_of(order.vendor_id, slots))
-    return batch
+    waiting = {
+        slot_of(order.vendor_id, slots)
+        for order, result in zip(orders, results, strict=True)
+        if isinstance(result, Accepted) and result.charge.state == ChargeState.ACCEPTED
+    }
+    return AcceptedBatch(results, waiting)
 
 
 async def _known(connection: Connection, orders: Sequence[ChargeOrder]) -> dict[str, Accepted | ChargingError]:
