@@ -14,8 +14,8 @@ class CustomerChargeSettings(DatabaseSettings):
     database_schema: str = "customer_charge"
     grpc_port: Port = Field(default=50052, validation_alias=AliasChoices("CHARGING_CUSTOMER_CHARGE_PORT", "grpc_port"))
     settle_slots: Annotated[int, Field(ge=1, le=256)] = 1
-    """Into how many slots pending charges are spread, by vendor: how many workers may settle side by side. Every process of the service must
-    have the same number. One gives the largest batches, and is the fastest until one worker has a processor to itself and is busy."""
+    """Into how many slots pending charges are spread, by vendor: how many workers may settle side by side. Every process of the service
+    must have the same number. One gives the largest batches, and is the fastest until one worker has a processor to itself and is busy."""
 
     settle_batch: Annotated[int, Field(ge=1, le=10000)] = 2000
     """Most charges settled in one transaction."""
