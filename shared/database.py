@@ -17,6 +17,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
+from shared.crash_points import crash_point
 from shared.errors import Overloaded, Unavailable
 
 Connection = AsyncConnection[TupleRow]
@@ -155,7 +156,10 @@ class Database:
         for attempt in range(ATTEMPTS):
             try:
                 async with self._lend() as connection, connection.transaction():
-                    return await work(connection)
+                    result = await work(connection)
+                    crash_point("before_commit", work)
+                crash_point("after_commit", work)
+                return result
             except TooManyRequests as error:
                 raise _overloaded() from error
             except PoolTimeout as error:

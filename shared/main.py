@@ -9,6 +9,7 @@ from typing import Protocol
 import structlog
 import uvloop
 
+from shared.crash_points import arm
 from shared.heartbeat import keep_beating
 from shared.settings import CommonSettings
 from shared.telemetry import configure_logging
@@ -29,6 +30,7 @@ class App(Protocol):
 def run(service: str, settings: CommonSettings, build: Callable[[], App]) -> None:
     """Run the app that `build` composes until SIGTERM or SIGINT. `build` is called inside the event loop."""
     configure_logging(settings, service)
+    arm(settings, service)
     uvloop.run(_run(service, settings, build))
 
 

@@ -9,9 +9,9 @@ not passed on to children and not shown by whoever lists a process's environment
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import AliasChoices, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -69,6 +69,15 @@ class CommonSettings(BaseSettings):
 
     drain_seconds: Annotated[float, Field(ge=0)] = 10.0
     """How long calls in flight may still run after SIGTERM."""
+
+    faults_dir: Path | None = None
+    """Folder of faults that tests command; development profile only. See shared/crash_points.py."""
+
+    @model_validator(mode="after")
+    def _only_tests_command_faults(self) -> Self:
+        if self.faults_dir is not None and self.profile != "development":
+            raise ValueError("CHARGING_FAULTS_DIR is for tests: outside the development profile nothing may be told to fail")
+        return self
 
     @property
     def demo_data_allowed(self) -> bool:

@@ -7,9 +7,10 @@ they were made, even when the clock is set back, and rows of one process land si
 
 import os
 import threading
-import time
 from collections.abc import Callable
 from uuid import UUID
+
+from shared.clock import unix_now_ns
 
 _COUNTER_LIMIT = 1 << 42
 _SEED_MASK = (1 << 41) - 1
@@ -22,7 +23,7 @@ class Uuid7Sequence:
     `now_ns` tells nanoseconds since 1970, `random_bytes` gives that many random bytes; tests hand in their own. Safe in threads.
     """
 
-    def __init__(self, now_ns: Callable[[], int] = time.time_ns, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
+    def __init__(self, now_ns: Callable[[], int] = unix_now_ns, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
         self._now_ns = now_ns
         self._random_bytes = random_bytes
         self._lock = threading.Lock()

@@ -11,6 +11,7 @@ from services.customer_charge.settings import CustomerChargeSettings
 from services.customer_charge.storage.pending_charges import read_pending
 from services.customer_charge.vendor_ledger import VendorCreditClient
 from services.customer_charge.wakeups import QUEUE
+from shared.crash_points import arm
 from shared.database import Database
 from shared.errors import ChargingError
 from shared.guards import peer_tokens
@@ -69,6 +70,7 @@ def main() -> None:
     """Run until SIGTERM or SIGINT."""
     settings = load_settings(CustomerChargeSettings)
     configure_logging(settings, SERVICE)
+    arm(settings, SERVICE)
     broker = build_broker(settings.redis_url)
     lock = SlotLock(settings.redis_url, prefix=QUEUE)
     resource = LoopResource(lambda: Tools.open(settings), Tools.close)

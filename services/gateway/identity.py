@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from charging.identity.v1.identity_pb2_grpc import (
@@ -21,6 +21,7 @@ from services.gateway.operations.rotate_signing_key import ensure_signing_key
 from services.gateway.passwords import Passwords
 from services.gateway.settings import GatewaySettings
 from shared.auth.trust_state import TrustCopy, TrustState
+from shared.clock import utc_now
 from shared.database import Database
 
 GATEWAY_ACTOR = "peer:gateway"
@@ -59,7 +60,7 @@ def build_identity(
     database: Database,
     *,
     passwords: Passwords | None = None,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    clock: Callable[[], datetime] = utc_now,
 ) -> Identity:
     """Return identity on the gateway's database, which the caller opens and closes."""
 

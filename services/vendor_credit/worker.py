@@ -6,6 +6,7 @@ import structlog
 from services.vendor_credit.operations.post_credit import post_credit
 from services.vendor_credit.settings import VendorCreditSettings
 from services.vendor_credit.wakeups import QUEUE
+from shared.crash_points import arm
 from shared.database import Database
 from shared.errors import ChargingError
 from shared.settings import load_settings
@@ -29,6 +30,7 @@ def main() -> None:
     """Run until SIGTERM or SIGINT."""
     settings = load_settings(VendorCreditSettings)
     configure_logging(settings, SERVICE)
+    arm(settings, SERVICE)
     broker = build_broker(settings.redis_url)
     resource = LoopResource(lambda: open_database(settings), Database.close)
     broker.add_middleware(resource)

@@ -5,7 +5,6 @@ token that was verified is remembered, and a remembered one is asked again only 
 and whether the trust state is still fresh enough to rely on. A new trust state is applied to all remembered tokens at once.
 """
 
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -15,6 +14,7 @@ from shared.auth.peer_tokens import PEER_PREFIX, PeerTokenVerifier
 from shared.auth.signed_token import key_id_of, refused
 from shared.auth.tokens import in_force, verify_user_token
 from shared.auth.trust_state import REFRESH_SECONDS, TrustCopy, TrustState
+from shared.clock import unix_now
 from shared.errors import Unavailable
 from shared.principal import Principal, Role
 
@@ -33,7 +33,7 @@ class UnknownKey(Exception):
 class Authenticator:
     """Verifies tokens of users and peers for one process."""
 
-    def __init__(self, trust: TrustCopy, peers: PeerTokenVerifier, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, trust: TrustCopy, peers: PeerTokenVerifier, *, clock: Callable[[], float] = unix_now) -> None:
         self._trust = trust
         self._peers = peers
         self._clock = clock

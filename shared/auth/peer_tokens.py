@@ -6,7 +6,6 @@ service opens no other. The role of a peer comes from such a key alone.
 """
 
 import re
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from shared.auth.signed_token import refused, sign, verified_claims
+from shared.clock import unix_now
 from shared.principal import Principal, Role
 
 PEER_PREFIX = "peer:"
@@ -32,7 +32,7 @@ _PUBLIC_SUFFIX = ".public.pem"
 class PeerTokenSource:
     """Makes this process's tokens, one per audience, and makes a new one before the old one ends."""
 
-    def __init__(self, keys_dir: Path, name: str, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, keys_dir: Path, name: str, *, clock: Callable[[], float] = unix_now) -> None:
         self._name = _checked_name(name)
         self._key = _private_key(keys_dir / f"{name}.private.pem")
         self._clock = clock

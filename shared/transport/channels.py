@@ -2,6 +2,9 @@
 
 import grpc
 
+from shared.crash_points import armed
+from shared.transport.crash_interceptor import CrashInterceptor
+
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
 OPTIONS = (
@@ -24,4 +27,4 @@ OPTIONS = (
 
 def open_channel(address: str) -> grpc.aio.Channel:
     """Return a channel to one service. Retries are ours alone: only the sender knows what is safe to repeat."""
-    return grpc.aio.insecure_channel(address, options=OPTIONS)
+    return grpc.aio.insecure_channel(address, options=OPTIONS, interceptors=[CrashInterceptor()] if armed() else None)

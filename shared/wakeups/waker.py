@@ -6,6 +6,8 @@ from threading import Condition, Thread
 
 import structlog
 
+from shared.crash_points import crash_point
+
 log = structlog.get_logger(__name__)
 
 SPACING_SECONDS = 0.025
@@ -78,7 +80,9 @@ class Waker:
 
     def _try_to_send(self, slot: int) -> None:
         try:
+            crash_point("hint.before_send")
             self._send(slot)
+            crash_point("hint.after_send")
         except Exception as error:
             if not self._failing:
                 log.warning("wakeups.dropping", error=type(error).__name__, text=str(error))
