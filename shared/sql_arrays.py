@@ -30,6 +30,11 @@ def text_array(values: Iterable[str]) -> str:
     return "{" + ",".join([f'"{value.translate(_ESCAPED)}"' for value in values]) + "}"
 
 
+def nullable_text_array(values: Iterable[str | None]) -> str:
+    """Return texts, or NULL for None."""
+    return "{" + ",".join(["NULL" if value is None else f'"{value.translate(_ESCAPED)}"' for value in values]) + "}"
+
+
 def time_array(values: Iterable[datetime]) -> str:
     """Return aware times for a cast to `timestamptz[]`; a batch has few different ones, so each is written once."""
     written: dict[datetime, str] = {}

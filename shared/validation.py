@@ -10,6 +10,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from shared.errors import FieldViolation
+from shared.maps import is_text_map
 from shared.policy import rules_of
 
 DEFAULT_MAX_LENGTH = 1_000
@@ -54,6 +55,8 @@ def _check_timestamp(value: Any, path: str, found: list[FieldViolation]) -> None
 
 def _field_check(field: FieldDescriptor) -> Check:
     name, rules = field.name, rules_of(field)
+    if is_text_map(field):
+        return _map_check(name, rules)
     check_value = _value_check(field, rules)
     if field.is_repeated:
         return _list_check(name, rules, check_value if _has_rules(field) else None)
@@ -106,6 +109,51 @@ def _list_check(name: str, rules: options_pb2.FieldRules, check_value: Check | N
             check_value(value, f"{path}{name}[{index}]", found)
 
     return check
+
+
+def _map_check(name: str, rules: options_pb2.FieldRules) -> Check:
+    """Check a map from text to text. A bad value is named by its key, a bad key by the map itself: it may be of any form and length."""
+    max_entries = rules.max_items or DEFAULT_MAX_ITEMS
+    check_key, check_value = _key_check(rules), _string_check(rules)
+
+    def check(message: Any, path: str, found: list[FieldViolation]) -> None:
+        entries = getattr(message, name)
+        if not entries:
+            if rules.required:
+                found.append(FieldViolation(path + name, "must have at least one entry"))
+            return
+        if len(entries) > max_entries:
+            found.append(FieldViolation(path + name, f"has {len(entries)} entries, more than the {max_entries} allowed"))
+            return
+        for key, value in sorted(entries.items()):
+            if fault := check_key(key):
+                found.append(FieldViolation(path + name, fault))
+            elif value:
+                check_value(value, f"{path}{name}.{key}", found)
+        size = sum(len(key.encode()) + len(value.encode()) for key, value in entries.items())
+        if size > (rules.max_bytes or size):
+            found.append(FieldViolation(path + name, f"has {size} bytes, more than the {rules.max_bytes} allowed"))
+
+    return check
+
+
+def _key_check(rules: options_pb2.FieldRules) -> Callable[[str], str]:
+    """Return what tells the fault of a map's key, empty when there is none."""
+    longest = rules.max_key_length or DEFAULT_MAX_LENGTH
+    pattern = re.compile(rules.key_pattern) if rules.key_pattern else None
+
+    def fault_of(key: str) -> str:
+        if not key:
+            return "has an empty key"
+        if len(key) > longest:
+            return f"has a key of {len(key)} characters, more than the {longest} allowed"
+        if "\0" in key:
+            return "has a key with a NUL character"
+        if pattern is not None and not pattern.fullmatch(key):
+            return f"has the key {key!a}, which must match {pattern.pattern}"
+        return ""
+
+    return fault_of
 
 
 def _value_check(field: FieldDescriptor, rules: options_pb2.FieldRules) -> Check:

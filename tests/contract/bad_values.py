@@ -9,6 +9,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from services.gateway.http.json_names import json_name
+from shared.maps import is_map
 from shared.policy import rules_of
 from tests.contract.contract import INNER
 
@@ -36,7 +37,9 @@ def _of_message(whole: Message, part: Message, prefix: str) -> Iterator[Fault]:
     fields: Any = part.DESCRIPTOR.fields  # the type stubs give two types of descriptors
     for field in fields:
         path = prefix + field.name
-        if field.is_repeated:
+        if is_map(field):
+            yield from _of_map(whole, part, field, path)
+        elif field.is_repeated:
             yield from _of_list(whole, part, field, path)
         elif field.message_type is not None:
             yield from _of_submessage(whole, part, field, path)
@@ -85,6 +88,33 @@ def _of_list(whole: Message, part: Message, field: Any, path: str) -> Iterator[F
             yield fault(f"{path}[0]", what, [value])
     elif kept and field.message_type.full_name not in INNER:
         yield from _of_message(whole, getattr(part, field.name)[0], f"{path}[0].")
+
+
+def _of_map(whole: Message, part: Message, field: Any, path: str) -> Iterator[Fault]:
+    rules = rules_of(field)
+    entries = getattr(part, field.name)
+    kept = dict(entries)
+
+    def fault(path: str, what: str, values: dict[str, str]) -> Fault:
+        entries.clear()
+        entries.update(values)
+        changed = type(whole)()
+        changed.CopyFrom(whole)
+        entries.clear()
+        entries.update(kept)
+        return Fault(path, what, changed)
+
+    yield fault(path, "too many entries", {f"key{number}": "x" for number in range(rules.max_items + 1)})
+    yield fault(path, "empty key", {"": "x"})
+    yield fault(path, "key too long", {"k" * (rules.max_key_length + 1): "x"})
+    yield fault(f"{path}.color", "value too long", {"color": "x" * (rules.max_length + 1)})
+    yield fault(f"{path}.color", "NUL in a value", {"color": "a\0b", "size": "x"})
+    yield fault(path, "NUL in a key", {"a\0b": "x"})
+    if rules.key_pattern:
+        yield from (fault(path, f"key {key!r}", {key: "x"}) for key in ("é\n", "a b", "[0]", " ", "color\n"))
+    if rules.max_bytes:
+        value = "\U0001f600" * rules.max_length
+        yield fault(path, "too many bytes", {f"key{number}": value for number in range(rules.max_bytes // (4 * rules.max_length) + 1)})
 
 
 def _of_submessage(whole: Message, part: Message, field: Any, path: str) -> Iterator[Fault]:
@@ -143,7 +173,9 @@ def _bad_scalars(field: FieldDescriptor) -> Iterator[tuple[str, Any]]:
 
 def json_texts(field: FieldDescriptor) -> Iterator[str]:
     """Yield JSON texts that are wrong for a field."""
-    if field.is_repeated:
+    if is_map(field):
+        yield from _map_texts(field)
+    elif field.is_repeated:
         yield from ("{}", '"x"', "1", "null", "[null]", "[[]]", "true")
         yield from (f"[{text}]" for text in ("1.0", '"1"', "true", "-1", "0", str(2**53)) if field.message_type is None)
         if field.message_type is not None:
@@ -152,6 +184,17 @@ def json_texts(field: FieldDescriptor) -> Iterator[str]:
         yield from ("[]", '"x"', "1", "null", "true", '{"unheard_of": 1}')
     else:
         yield from _scalar_texts(field)
+
+
+def _map_texts(field: FieldDescriptor) -> Iterator[str]:
+    rules = rules_of(field)
+    yield from ("[]", '"x"', "1", "null", "true", "1.5", '[["color", "red"]]', '[{"key": "color", "value": "red"}]')
+    for value in ("5", "1.5", "true", "null", "[]", "{}", '"a\\u0000b"', '"\\ud800"', json.dumps("a" * (rules.max_length + 1))):
+        yield f'{{"color": {value}}}'
+    for key in ("", "\\u0000", "\\ud800", "k" * (rules.max_key_length + 1), "a b", "a\\r\\nX-Injected: 1"):
+        yield f'{{"{key}": "x"}}'
+    yield '{"color": "red", "color": "red"}'
+    yield json.dumps({f"key{number}": "x" for number in range(rules.max_items + 1)})
 
 
 def _scalar_texts(field: FieldDescriptor) -> Iterator[str]:

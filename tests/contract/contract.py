@@ -15,6 +15,7 @@ from google.protobuf.message_factory import GetMessageClass
 from services.gateway.http.bindings import Binding, bindings_of
 from services.gateway.http.json_names import enum_names, json_name
 from services.gateway.http.times import format_time
+from shared.maps import is_map
 from shared.policy import MethodPolicy, checked_policy, methods_of
 
 FILES = (customer_charge_pb2.DESCRIPTOR, identity_pb2.DESCRIPTOR, envelope_pb2.DESCRIPTOR, vendor_credit_pb2.DESCRIPTOR)
@@ -48,7 +49,7 @@ def response_of(name: str, content: bytes) -> Any:
 
 
 def request_messages() -> Iterator[Descriptor]:
-    """Yield every message that is part of a request, each once."""
+    """Yield every message that is part of a request, each once. A map is a field, not a message."""
     seen: dict[str, Descriptor] = {}
     waiting = [method.input_type for method in METHODS.values()]
     while waiting:
@@ -56,7 +57,7 @@ def request_messages() -> Iterator[Descriptor]:
         if message.full_name in seen or message.full_name in INNER or message.file.package.startswith("google."):
             continue
         seen[message.full_name] = message
-        waiting += [field.message_type for field in message.fields if field.message_type is not None]
+        waiting += [field.message_type for field in message.fields if field.message_type is not None and not is_map(field)]
     yield from seen.values()
 
 
@@ -66,6 +67,8 @@ def json_of(message: Message) -> dict[str, Any]:
 
 
 def _json_value(field: FieldDescriptor, value: Any) -> Any:
+    if is_map(field):
+        return dict(value)
     if field.is_repeated:
         return [_json_item(field, item) for item in value]
     return _json_item(field, value)

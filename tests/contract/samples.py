@@ -16,6 +16,9 @@ from tests.contract.contract import METHODS, policy
 from tests.contract.stack import PASSWORD
 from tests.contract.world import CHARGE, MISSING_CHARGE, MISSING_ID, World
 
+NOTES: Mapping[str, Any] = {"external_id": "order-4711", "metadata": {"branch": "north"}}
+"""What a caller notes on a charge."""
+
 Build = Callable[[World], Awaitable[Message]]
 
 
@@ -83,7 +86,9 @@ def _dispatch(world: World) -> Message:
 
 
 def _batch(world: World) -> Message:
-    item = charge_pb.BatchItem(vendor_id=world.ours.vendor, customer_id=world.ours.customer, amount=CHARGE, idempotency_key=str(uuid4()))
+    item = charge_pb.BatchItem(
+        vendor_id=world.ours.vendor, customer_id=world.ours.customer, amount=CHARGE, idempotency_key=str(uuid4()), **NOTES
+    )
     return charge_pb.BatchIncreaseCreditRequest(items=[item])
 
 
@@ -146,7 +151,7 @@ _CUSTOMER_CHARGE = {
         lambda key: charge_pb.ListCustomerEntriesRequest(customer_id=key), lambda world: world.ours.customer, MISSING_ID
     ),
     "ChargeService/IncreaseCredit": _of_vendor(
-        lambda world: charge_pb.IncreaseCreditRequest(vendor_id=world.ours.vendor, customer_id=world.ours.customer, amount=CHARGE)
+        lambda world: charge_pb.IncreaseCreditRequest(vendor_id=world.ours.vendor, customer_id=world.ours.customer, amount=CHARGE, **NOTES)
     ),
     "ChargeService/BatchIncreaseCredit": _of_vendor(_batch),
     "ChargeService/GetCharge": _of_object(lambda key: charge_pb.GetChargeRequest(id=key), lambda world: world.ours.charge, MISSING_CHARGE),

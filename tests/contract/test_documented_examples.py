@@ -170,6 +170,24 @@ async def test_charging(demo: Stack, from_elsewhere: dict[str, str]) -> None:
     assert read.json()["data"]["status"] == "succeeded"
 
 
+async def test_charging_with_notes_of_ones_own(demo: Stack, from_elsewhere: dict[str, str]) -> None:
+    """`external_id` and `metadata` come back with the charge, find it in the list, and belong to what the key stands for."""
+    notes = {"external_id": "order-4711", "metadata": {"branch": "north", "till": "7"}}
+    body, headers = {"vendor": 1, "customer": 1, "amount": 100, **notes}, {**from_elsewhere, "idempotency-key": "noted"}
+    answer = await charged(demo, headers, body)
+    assert answer.status_code == 202
+    data = answer.json()["data"]
+    assert set(data) == CHARGE | set(notes)
+    assert {name: data[name] for name in notes} == notes
+    read = await demo.send("GET", answer.headers["location"], demo.tokens["partner"])
+    assert {name: read.json()["data"][name] for name in notes} == notes
+    listed = await demo.send("GET", "/api/customer/charges/?vendor=1&external_id=order-4711", demo.tokens["partner"])
+    assert [each["id"] for each in listed.json()["results"]] == [data["id"]]
+    for other in ({"external_id": "order-4712"}, {"metadata": {"branch": "south"}}, {"metadata": {}}):
+        problem(await charged(demo, headers, {**body, **other}), 422, "IDEMPOTENCY_KEY_REUSED")
+    assert (await charged(demo, headers, body)).json()["data"]["id"] == data["id"]
+
+
 async def test_a_charge_that_waits_answers_its_final_state(demo: Stack, from_elsewhere: dict[str, str]) -> None:
     """`Prefer: wait=5` is answered 200 when the charge became final in time."""
     await funded(demo, from_elsewhere)

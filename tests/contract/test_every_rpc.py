@@ -15,6 +15,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSe
 from services.gateway.http.bindings import bindings_of
 from services.gateway.http.comments import load_comments
 from services.gateway.http.routes import Routes
+from shared.maps import is_map, is_text_map
 from shared.policy import IdempotencyScope, RateLimitClass, checked_policy, field_at, http_facts_of, rules_of
 from shared.principal import Role
 from tests.contract.contract import BINDINGS, FILES, METHODS, request_messages, short
@@ -33,12 +34,12 @@ every_request_field = pytest.mark.parametrize(
 
 
 def messages_of(file: FileDescriptor) -> Iterator[Descriptor]:
-    """Yield the messages of a file, nested ones too."""
+    """Yield the messages of a file, nested ones too, without those that the compiler makes for maps."""
     waiting = list(file.message_types_by_name.values())
     while waiting:
         message = waiting.pop()
         yield message
-        waiting += message.nested_types
+        waiting += [nested for nested in message.nested_types if not nested.GetOptions().map_entry]
 
 
 def enums_of(file: FileDescriptor) -> Iterator[EnumDescriptor]:
@@ -133,6 +134,10 @@ def test_every_string_and_number_of_a_request_has_bounds(field: FieldDescriptor)
         assert rules.max_length, f"{field.full_name} has no max_length"
     if field.is_repeated:
         assert rules.max_items, f"{field.full_name} has no max_items"
+    if is_map(field):
+        assert is_text_map(field), f"{field.full_name} is not from text to text"
+        assert rules.max_key_length, f"{field.full_name} has no max_key_length"
+        assert rules.max_length, f"{field.full_name} has no max_length"
 
 
 def test_every_field_value_and_enum_has_a_comment() -> None:

@@ -11,15 +11,17 @@ from hypothesis import strategies as st
 
 from services.vendor_credit.domain.debits import Outcome
 from shared.local.postgres import Postgres
-from shared.sql_arrays import bytes_array, int_array, nullable_int_array, text_array, time_array, uuid_array
+from shared.sql_arrays import bytes_array, int_array, nullable_int_array, nullable_text_array, text_array, time_array, uuid_array
 
 EPOCH = datetime(1900, 1, 1, tzinfo=UTC)
 NUMBERS = st.integers(-(2**63), 2**63 - 1)
+TEXTS = st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)))
 CASES: list[tuple[Callable[[Any], str], str, st.SearchStrategy[Any]]] = [
     (int_array, "bigint[]", NUMBERS),
     (nullable_int_array, "bigint[]", st.none() | NUMBERS),
     (uuid_array, "uuid[]", st.uuids().map(str)),
-    (text_array, "text[]", st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)))),
+    (text_array, "text[]", TEXTS),
+    (nullable_text_array, "text[]", st.none() | TEXTS),
     (time_array, "timestamptz[]", st.integers(0, 2**42).map(lambda us: EPOCH + timedelta(microseconds=us * 4096))),
     (bytes_array, "bytea[]", st.binary(max_size=64)),
 ]

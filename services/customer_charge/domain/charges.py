@@ -1,5 +1,6 @@
 """A charge and its life: accepted, then succeeded or failed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -15,7 +16,10 @@ class ChargeState(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """A charge as it is now; amounts in minor units. `failure_reason` is a charging.customer_charge.v1.FailureReason."""
+    """A charge as it is now; amounts in minor units. `failure_reason` is a charging.customer_charge.v1.FailureReason.
+
+    `external_id` and `metadata` are what the caller noted on it; None where it noted nothing.
+    """
 
     id: str
     vendor_id: int
@@ -27,11 +31,16 @@ class Charge:
     shortfall: int | None
     created_at: datetime
     settled_at: datetime | None
+    external_id: str | None = None
+    metadata: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChargeOrder:
-    """What a caller wants charged. `charge_id` was made before the order was first sent; `key` is the idempotency key."""
+    """What a caller wants charged. `charge_id` was made before the order was first sent; `key` is the idempotency key.
+
+    `external_id` and `metadata` are the caller's notes; None, never empty, where it made none.
+    """
 
     charge_id: str
     vendor_id: int
@@ -39,6 +48,17 @@ class ChargeOrder:
     amount: int
     key: str
     principal: str
+    external_id: str | None = None
+    metadata: Mapping[str, str] | None = None
+
+    @property
+    def detailed(self) -> bool:
+        """Tell whether the caller noted anything."""
+        return self.external_id is not None or self.metadata is not None
+
+    def details_of(self, charge: Charge) -> bool:
+        """Tell whether the charge has exactly the notes of this order."""
+        return (self.external_id, self.metadata) == (charge.external_id, charge.metadata)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,8 @@ class ChargeServicer(customer_charge_pb2_grpc.ChargeServiceServicer):
                 amount=request.amount,
                 key=call.idempotency_key,
                 principal=call.caller.subject,
+                external_id=request.external_id or None,
+                metadata=dict(request.metadata) or None,
             )
         )
         if accepted.replayed:
@@ -74,6 +76,8 @@ class ChargeServicer(customer_charge_pb2_grpc.ChargeServiceServicer):
                 amount=item.amount,
                 key=item.idempotency_key,
                 principal=principal,
+                external_id=item.external_id or None,
+                metadata=dict(item.metadata) or None,
             )
             for index, item in enumerate(request.items)
         ]
@@ -96,6 +100,7 @@ class ChargeServicer(customer_charge_pb2_grpc.ChargeServiceServicer):
             state=request.state,
             start=from_timestamp(getattr(request, "from")) if request.HasField("from") else None,
             stop=from_timestamp(request.to) if request.HasField("to") else None,
+            external_id=request.external_id,
             limit=limit + 1,
         )
         token = encode_page_token(found[limit - 1].id) if len(found) > limit else ""
@@ -104,7 +109,10 @@ class ChargeServicer(customer_charge_pb2_grpc.ChargeServiceServicer):
 
 def _batch_result(result: Accepted | ChargingError) -> pb.BatchResult:
     if isinstance(result, Accepted):
-        return pb.BatchResult(charge=charge_message(result.charge), replayed=result.replayed)
+        message = charge_message(result.charge)
+        # Ten thousand of them would not fit into one message; the caller has just sent it.
+        message.ClearField("metadata")
+        return pb.BatchResult(charge=message, replayed=result.replayed)
     return pb.BatchResult(error=pb.ItemError(reason=result.reason, message=result.message, code=int(result.code)))
 
 
@@ -126,4 +134,6 @@ def charge_message(charge: Charge) -> pb.Charge:
         created_at=to_timestamp(charge.created_at),
         settled_at=to_timestamp(charge.settled_at),
         failure=failure,
+        external_id=charge.external_id,
+        metadata=charge.metadata,
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.customer_charge.domain.charges import Charge, ChargeOrder, ChargeState, slot_of
-from services.customer_charge.storage import charge_keys, charges, pending_charges
+from services.customer_charge.storage import charge_keys, charges, detailed_charges, pending_charges
 from services.customer_charge.storage.charge_keys import ChargeKey, KeyState
 from shared.clock import utc_now
 from shared.database import Connection, Database
@@ -41,7 +41,7 @@ async def accept_charges(database: Database, orders: Sequence[ChargeOrder], *, s
         # Effects come only from key rows that this transaction inserted.
         fresh = [order for order in orders if order.charge_id in fresh_ids]
         if fresh:
-            await charges.insert_charges(connection, fresh, now)
+            await _insert(connection, fresh, now)
             await pending_charges.insert_pending(connection, fresh, slots, now)
         made = {order.charge_id: Accepted(_new_charge(order, now), replayed=False) for order in fresh}
         known = await _known(connection, [order for order in orders if order.charge_id not in fresh_ids])
@@ -57,6 +57,14 @@ async def accept_charges(database: Database, orders: Sequence[ChargeOrder], *, s
     return AcceptedBatch(results, waiting)
 
 
+async def _insert(connection: Connection, fresh: Sequence[ChargeOrder], now: datetime) -> None:
+    detailed = [order for order in fresh if order.detailed]
+    if len(detailed) < len(fresh):
+        await charges.insert_charges(connection, [order for order in fresh if not order.detailed] if detailed else fresh, now)
+    if detailed:
+        await detailed_charges.insert_detailed_charges(connection, detailed, now)
+
+
 async def _known(connection: Connection, orders: Sequence[ChargeOrder]) -> dict[str, Accepted | ChargingError]:
     """Return what the orders' keys stand for since an earlier transaction or an earlier order of this one."""
     if not orders:
@@ -70,7 +78,8 @@ async def _known(connection: Connection, orders: Sequence[ChargeOrder]) -> dict[
 def _replay(key: ChargeKey, order: ChargeOrder, made: dict[str, Charge]) -> Accepted | ChargingError:
     if key.state == KeyState.SEALED or key.charge_id is None:
         return Conflict("this idempotency key was sealed: no charge can be made with it", reason="KEY_SEALED")
-    if not key.made_by(order):
+    # What the key row does not hold of the payload, the charge does: neither ever changes.
+    if not key.made_by(order) or not order.details_of(made[key.charge_id]):
         return IdempotencyKeyReused("this idempotency key was used before for another charge")
     # The same charge id is our own order, sent again because the outcome of the first try was unknown.
     return Accepted(made[key.charge_id], replayed=key.charge_id != order.charge_id)
@@ -88,4 +97,6 @@ def _new_charge(order: ChargeOrder, now: datetime) -> Charge:
         shortfall=None,
         created_at=now,
         settled_at=None,
+        external_id=order.external_id,
+        metadata=order.metadata,
     )

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from services.customer_charge.domain.charges import Charge
 from services.customer_charge.storage import charges
+from services.customer_charge.storage.detailed_charges import list_charges_by_external_id
 from shared.database import Database
 from shared.errors import NotFound
 
@@ -27,11 +29,13 @@ async def list_charges(
     state: int,
     start: datetime | None,
     stop: datetime | None,
+    external_id: str,
     limit: int,
 ) -> list[Charge]:
-    """Return up to `limit` charges, newest first, below `before_id`; None, 0 and None leave a filter out."""
+    """Return up to `limit` charges, newest first, below `before_id`; None, 0, None and an empty text leave a filter out."""
+    read = partial(list_charges_by_external_id, external_id=external_id) if external_id else charges.list_charges
     async with database.reading() as connection:
-        return await charges.list_charges(
+        return await read(
             connection,
             before_id=before_id,
             vendor_ids=vendor_ids,

@@ -82,7 +82,8 @@ async def finish_charges(connection: Connection, verdicts: Sequence[Verdict], no
 
 
 GET_CHARGES = """
-SELECT id::text AS id, vendor_id, customer_id, amount, state, failure_reason, available, shortfall, created_at, settled_at
+SELECT id::text AS id, vendor_id, customer_id, amount, state, failure_reason, available, shortfall, created_at, settled_at, external_id,
+    metadata
 FROM charges
 WHERE id = ANY(%(ids)s::uuid[])
   AND (%(vendor_ids)s::bigint[] IS NULL OR vendor_id = ANY(%(vendor_ids)s::bigint[]))
@@ -106,7 +107,8 @@ async def final_charges(connection: Connection, charge_ids: Sequence[str]) -> li
 
 
 LIST_CHARGES = """
-SELECT id::text AS id, vendor_id, customer_id, amount, state, failure_reason, available, shortfall, created_at, settled_at
+SELECT id::text AS id, vendor_id, customer_id, amount, state, failure_reason, available, shortfall, created_at, settled_at, external_id,
+    metadata
 FROM charges
 WHERE id < %(before_id)s::uuid
   AND (%(vendor_ids)s::bigint[] IS NULL OR vendor_id = ANY(%(vendor_ids)s::bigint[]))

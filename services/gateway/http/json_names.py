@@ -5,6 +5,7 @@ import re
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 from services.gateway.http.contract import ContractError
+from shared.maps import is_map
 
 _SEGMENT = re.compile(r"([^.\[\]]+)((?:\[\d+\])?)(?:\.|\Z)")
 
@@ -44,10 +45,14 @@ def json_path(message: Descriptor, proto_path: str) -> str:
     """Translate a field path of the .proto (`items[3].vendor_id`) into JSON (`items[3].vendor`); what is no such path stays as it is."""
     parts = []
     current: Descriptor | None = message
-    for name, index in _SEGMENT.findall(proto_path):
-        field = current.fields_by_name.get(name) if current is not None else None
+    for segment in _SEGMENT.finditer(proto_path):
+        field = current.fields_by_name.get(segment[1]) if current is not None else None
         if field is None:
             return proto_path
-        parts.append(json_name(field) + index)
+        parts.append(json_name(field) + segment[2])
+        if is_map(field):
+            # What follows is a key of the caller's own, with dots and brackets or without.
+            key = proto_path[segment.end() :]
+            return ".".join([*parts, key] if key else parts)
         current = field.message_type
     return ".".join(parts) or proto_path

@@ -12,11 +12,13 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from services.gateway.http.contract import ContractError, refuse_recursion
+from services.gateway.http.json_maps import map_reader
 from services.gateway.http.json_names import fields_by_json_name
 from services.gateway.http.json_text import RepeatedNames
 from services.gateway.http.scalars import TIMESTAMP, Reader, scalar_reader
 from services.gateway.http.unreadable import UnreadableError
 from shared.errors import FieldViolation
+from shared.maps import is_map
 
 
 class JsonReader:
@@ -34,10 +36,16 @@ class JsonReader:
             self._compiled[message.full_name] = self._compile(message, frozenset())
         return self._compiled[message.full_name]
 
+    def _field(self, field: FieldDescriptor) -> Reader:
+        if is_map(field):
+            return map_reader(field)
+        read = self._value(field)
+        return _list_reader(read) if field.is_repeated else read
+
     def _value(self, field: FieldDescriptor) -> Reader:
         if field.message_type is None or field.message_type.full_name == TIMESTAMP:
             return scalar_reader(field)
-        if field.message_type.GetOptions().map_entry or field.message_type.full_name.startswith("google.protobuf."):
+        if field.message_type.full_name.startswith("google.protobuf."):
             raise ContractError(f"{field.full_name} has a type that this door cannot carry")
         return self._message(field.message_type)
 
@@ -49,8 +57,7 @@ class JsonReader:
             if field.containing_oneof is not None and field.containing_oneof.name != f"_{field.name}":
                 raise ContractError(f"{field.full_name} is part of a oneof, which this door cannot carry")
             if name not in elsewhere:
-                read = self._value(field)
-                fields[name] = (field.name, _list_reader(read) if field.is_repeated else read)
+                fields[name] = (field.name, self._field(field))
 
         def read_message(value: object) -> Message:
             if type(value) is not dict and not isinstance(value, RepeatedNames):

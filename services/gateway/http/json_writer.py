@@ -1,6 +1,7 @@
 """Messages to JSON: one writer per message type, compiled once.
 
-Plain fields and lists are always there; `optional` fields and messages are left out when unset. 64-bit integers are JSON numbers.
+Plain fields and lists are always there; `optional` fields and messages are left out when unset, and maps when empty. 64-bit integers are
+JSON numbers.
 """
 
 import base64
@@ -11,9 +12,11 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from services.gateway.http.contract import ContractError, refuse_recursion
+from services.gateway.http.json_maps import refuse_other_maps, write_map
 from services.gateway.http.json_names import enum_names, fields_by_json_name
 from services.gateway.http.scalars import TIMESTAMP, integer_range
 from services.gateway.http.times import format_time
+from shared.maps import is_map
 
 Writer = Callable[[Any], Any]
 """Turns a field's value into what `encode_json` takes."""
@@ -43,7 +46,7 @@ class JsonWriter:
         if field.message_type is not None:
             if field.message_type.full_name == TIMESTAMP:
                 return format_time
-            if field.message_type.GetOptions().map_entry or field.message_type.full_name.startswith("google.protobuf."):
+            if field.message_type.full_name.startswith("google.protobuf."):
                 raise ContractError(f"{field.full_name} has a type that this door cannot carry")
             return self.for_message(field.message_type)
         if field.enum_type is not None:
@@ -58,7 +61,12 @@ class JsonWriter:
 
     def _compile(self, message: Descriptor) -> Writer:
         refuse_recursion(message)
-        fields = [(name, *self._field(field)) for name, field in fields_by_json_name(message).items()]
+        named = fields_by_json_name(message)
+        fields = [(name, *self._field(field)) for name, field in named.items() if not is_map(field)]
+        maps = [(name, field) for name, field in named.items() if is_map(field)]
+        for _, field in maps:
+            refuse_other_maps(field)
+        map_names = [(name, field.name) for name, field in maps]
 
         def write_message(value: Any) -> dict[str, Any]:
             content = {}
@@ -67,6 +75,9 @@ class JsonWriter:
                     continue
                 item = getattr(value, proto_name)
                 content[name] = item if write is None else write(item)
+            for name, proto_name in map_names:
+                if entries := getattr(value, proto_name):
+                    content[name] = write_map(entries)
             return content
 
         return write_message

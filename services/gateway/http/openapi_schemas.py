@@ -1,5 +1,6 @@
 """JSON schemas (2020-12, as OpenAPI 3.1 uses them) of the contract's messages: what requests may hold and what answers do hold."""
 
+import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -7,6 +8,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 
 from services.gateway.http.json_names import enum_names, fields_by_json_name
 from services.gateway.http.scalars import TIMESTAMP, integer_range
+from shared.maps import is_map
 from shared.policy import rules_of
 
 Schema = dict[str, Any]
@@ -64,7 +66,7 @@ class Schemas:
         if description := self._comments.get(message.full_name):
             schema["description"] = description
         schema["properties"] = {name: self._field(field, request=request) for name, field in fields.items()}
-        required = [name for name, field in fields.items() if (rules_of(field).required if request else not field.has_presence)]
+        required = [name for name, field in fields.items() if (rules_of(field).required if request else _always_there(field))]
         if required:
             schema["required"] = required
         if request:
@@ -72,8 +74,8 @@ class Schemas:
         return schema
 
     def _field(self, field: FieldDescriptor, *, request: bool, described: bool = True) -> Schema:
-        schema = self._value(field, request)
-        if field.is_repeated:
+        schema = _map(field, request) if is_map(field) else self._value(field, request)
+        if field.is_repeated and not is_map(field):
             schema = {"type": "array", "items": schema}
             if request:
                 rules = rules_of(field)
@@ -93,6 +95,25 @@ class Schemas:
         if (limits := integer_range(field)) is not None:
             return _integer(field, limits, request)
         return _FIXED[field.type].copy() if field.type in _FIXED else _string(field, request)
+
+
+def _always_there(field: FieldDescriptor) -> bool:
+    """Tell whether an answer holds the field whatever its value."""
+    return not field.has_presence and not is_map(field)
+
+
+def _map(field: FieldDescriptor, request: bool) -> Schema:
+    values: Schema = {"type": "string"}
+    schema: Schema = {"type": "object", "additionalProperties": values}
+    if request:
+        rules = rules_of(field)
+        values["maxLength"] = rules.max_length or LENGTH_MAX
+        schema |= {"minProperties": 1} if rules.required else {}
+        schema["maxProperties"] = rules.max_items or LENGTH_MAX
+        keys: Schema = {"minLength": 1, "maxLength": rules.max_key_length or LENGTH_MAX}
+        schema["propertyNames"] = keys | ({"pattern": f"^(?:{rules.key_pattern})$"} if rules.key_pattern else {})
+        schema |= {"examples": [json.loads(rules.example)]} if rules.example else {}
+    return schema
 
 
 def _enum_values(enum: EnumDescriptor) -> list[str]:

@@ -94,6 +94,8 @@ def _type(document: Document, schema: Mapping[str, Any]) -> str:
         return f"list of {_type(document, schema['items'])}"
     if "enum" in schema:
         return " | ".join(schema["enum"])
+    if schema.get("additionalProperties"):
+        return f"object of {_type(document, schema['additionalProperties'])}s"
     return str({"date-time": "time"}.get(schema.get("format", ""), schema["type"]))
 
 

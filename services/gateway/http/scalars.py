@@ -81,7 +81,8 @@ def _integer_reader(low: int, high: int) -> Reader:
     return read
 
 
-def _read_string(value: object) -> str:
+def read_string(value: object) -> str:
+    """Return a JSON string that UTF-8 and PostgreSQL can hold. Raises UnreadableError."""
     if type(value) is not str:
         raise UnreadableError.of("must be a string")
     if not value.isascii():
@@ -102,14 +103,14 @@ def _read_bool(value: object) -> bool:
 
 def _read_bytes(value: object) -> bytes:
     try:
-        return base64.b64decode(_read_string(value).encode("ascii"), validate=True)
+        return base64.b64decode(read_string(value).encode("ascii"), validate=True)
     except (UnicodeEncodeError, binascii.Error):
         raise UnreadableError.of("must be base64") from None
 
 
 def _read_time(value: object) -> object:
     try:
-        return parse_time(_read_string(value))
+        return parse_time(read_string(value))
     except ValueError:
         # In a query a bare + is a space, the usual reason for a time with an offset to arrive broken.
         raise UnreadableError.of("must be an RFC 3339 time such as 2026-01-31T12:00:00Z (in a query, + is written %2B)") from None
@@ -129,7 +130,7 @@ def _enum_reader(enum: EnumDescriptor) -> Reader:
 
 
 _PLAIN_READERS: Mapping[int, Reader] = {
-    FieldDescriptor.TYPE_STRING: _read_string,
+    FieldDescriptor.TYPE_STRING: read_string,
     FieldDescriptor.TYPE_BOOL: _read_bool,
     FieldDescriptor.TYPE_BYTES: _read_bytes,
 }

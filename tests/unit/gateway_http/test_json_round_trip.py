@@ -24,6 +24,7 @@ from services.gateway.http.json_writer import JsonWriter, encode_json
 from services.gateway.http.scalars import integer_range
 from services.gateway.http.times import format_time, parse_time
 from services.gateway.http.unreadable import UnreadableError
+from shared.maps import is_map
 
 MESSAGES = [
     message
@@ -36,9 +37,12 @@ TIMES = st.datetimes().map(lambda time: time.isoformat() + "Z")
 
 
 def values_of(message: Descriptor) -> st.SearchStrategy[dict[str, Any]]:
-    """Return a strategy of JSON objects of a message, as the writer writes them: plain fields always, others perhaps."""
+    """Return a strategy of JSON objects of a message, as the writer writes them: plain fields always, others perhaps, no empty map."""
     required, optional = {}, {}
     for name, field in fields_by_json_name(message).items():
+        if is_map(field):
+            optional[name] = st.dictionaries(TEXT.filter(bool), TEXT, min_size=1, max_size=3)
+            continue
         values = _scalars_of(field)
         (optional if field.has_presence else required)[name] = st.lists(values, max_size=3) if field.is_repeated else values
     return st.fixed_dictionaries(required, optional=optional)
@@ -105,21 +109,30 @@ def test_a_value_newer_than_this_door_is_shown_as_its_number() -> None:
     assert WRITER.for_message(customer_charge_pb2.Charge.DESCRIPTOR)(message)["status"] == 17
 
 
+MAP_OF_INTEGERS = """
+name: "MapEntry" options { map_entry: true }
+field { name: "key" number: 1 label: LABEL_OPTIONAL type: TYPE_STRING }
+field { name: "value" number: 2 label: LABEL_OPTIONAL type: TYPE_INT64 }
+"""
+
+
 @pytest.mark.parametrize(
     "field",
     [
         'name: "amount" number: 1 label: LABEL_OPTIONAL type: TYPE_DOUBLE',
         'name: "self" number: 1 label: LABEL_OPTIONAL type: TYPE_MESSAGE type_name: ".odd.Odd"',
         'name: "any" number: 1 label: LABEL_OPTIONAL type: TYPE_MESSAGE type_name: ".google.protobuf.Timestamp" oneof_index: 0',
+        'name: "map" number: 1 label: LABEL_REPEATED type: TYPE_MESSAGE type_name: ".odd.Odd.MapEntry"',
     ],
 )
 def test_a_type_without_a_strict_form_stops_the_start(field: str) -> None:
-    """Floats, messages that hold themselves and oneofs are refused by name before the first request."""
+    """Floats, messages that hold themselves, oneofs and maps to anything but text are refused by name before the first request."""
     file = descriptor_pb2.FileDescriptorProto(
         name="odd.proto", package="odd", syntax="proto3", dependency=["google/protobuf/timestamp.proto"]
     )
     message = file.message_type.add(name="Odd")
     text_format.Parse(field, message.field.add())
+    text_format.Parse(MAP_OF_INTEGERS, message.nested_type.add())
     if message.field[0].HasField("oneof_index"):
         message.oneof_decl.add(name="choice")
     pool = descriptor_pool.DescriptorPool()

@@ -313,10 +313,32 @@ class IncreaseCreditRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     VENDOR_ID_FIELD_NUMBER: _builtins.int
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
     WAIT_SECONDS_FIELD_NUMBER: _builtins.int
+    EXTERNAL_ID_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     vendor_id: _builtins.int
     """The vendor that pays."""
     customer_id: _builtins.int
@@ -325,6 +347,17 @@ class IncreaseCreditRequest(_message.Message):
     """Amount in minor units, 1 to 10^12."""
     wait_seconds: _builtins.int
     """Answer only when the charge is final, or after this many seconds; 0 answers at once. REST callers send `Prefer: wait=N`."""
+    external_id: _builtins.str
+    """The caller's own name for the charge, for example an order number; charges are found by it. Not unique, and part of what an idempotency
+    key stands for. Empty: none. Up to 64 printable ASCII characters without a blank at either end.
+    """
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The caller's own notes, kept with the charge and never read by this system; part of what an idempotency key stands for. Up to 20
+        entries. A key has 1 to 40 characters: letters, digits, `_`, `.` and `-`. A value has up to 500 characters. All keys and values
+        together have at most 16,000 bytes in UTF-8.
+        """
+
     def __init__(
         self,
         *,
@@ -332,10 +365,12 @@ class IncreaseCreditRequest(_message.Message):
         customer_id: _builtins.int = ...,
         amount: _builtins.int = ...,
         wait_seconds: _builtins.int = ...,
+        external_id: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "customer_id", b"customer_id", "vendor_id", b"vendor_id", "wait_seconds", b"wait_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "customer_id", b"customer_id", "external_id", b"external_id", "metadata", b"metadata", "vendor_id", b"vendor_id", "wait_seconds", b"wait_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -476,6 +511,7 @@ class ListChargesRequest(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     FROM_FIELD_NUMBER: _builtins.int
     TO_FIELD_NUMBER: _builtins.int
+    EXTERNAL_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Most charges to return, 1 to 200; 0 means 50."""
     page_token: _builtins.str
@@ -486,6 +522,8 @@ class ListChargesRequest(_message.Message):
     """Only charges to this customer; 0 means any."""
     state: Global___ChargeState.ValueType
     """Only charges in this state; unspecified means any."""
+    external_id: _builtins.str
+    """Only charges with this external id, exactly as it was given; empty means any."""
     @_builtins.property
     def to(self) -> _timestamp_pb2.Timestamp:
         """Only charges accepted before this time."""
@@ -499,10 +537,11 @@ class ListChargesRequest(_message.Message):
         customer_id: _builtins.int = ...,
         state: Global___ChargeState.ValueType = ...,
         to: _timestamp_pb2.Timestamp | None = ...,
+        external_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "to", b"to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "from", b"from", "page_size", b"page_size", "page_token", b"page_token", "state", b"state", "to", b"to", "vendor_id", b"vendor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "external_id", b"external_id", "from", b"from", "page_size", b"page_size", "page_token", b"page_token", "state", b"state", "to", b"to", "vendor_id", b"vendor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -680,6 +719,26 @@ class Charge(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ID_FIELD_NUMBER: _builtins.int
     VENDOR_ID_FIELD_NUMBER: _builtins.int
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
@@ -688,6 +747,8 @@ class Charge(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     SETTLED_AT_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
+    EXTERNAL_ID_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Charge id, a UUID (version 7)."""
     vendor_id: _builtins.int
@@ -698,6 +759,8 @@ class Charge(_message.Message):
     """Amount in minor units."""
     state: Global___ChargeState.ValueType
     """Where the charge stands."""
+    external_id: _builtins.str
+    """The caller's own name for the charge; absent when it gave none."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was accepted."""
@@ -710,6 +773,10 @@ class Charge(_message.Message):
     def failure(self) -> Global___ChargeFailure:
         """Why it failed."""
 
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The caller's own notes; absent when it gave none, and in the results of a batch, which would grow beyond what a message can carry."""
+
     def __init__(
         self,
         *,
@@ -721,12 +788,16 @@ class Charge(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         settled_at: _timestamp_pb2.Timestamp | None = ...,
         failure: Global___ChargeFailure | None = ...,
+        external_id: _builtins.str | None = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "failure", b"failure", "settled_at", b"settled_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_external_id", b"_external_id", "created_at", b"created_at", "external_id", b"external_id", "failure", b"failure", "settled_at", b"settled_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "created_at", b"created_at", "customer_id", b"customer_id", "failure", b"failure", "id", b"id", "settled_at", b"settled_at", "state", b"state", "vendor_id", b"vendor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_external_id", b"_external_id", "amount", b"amount", "created_at", b"created_at", "customer_id", b"customer_id", "external_id", b"external_id", "failure", b"failure", "id", b"id", "metadata", b"metadata", "settled_at", b"settled_at", "state", b"state", "vendor_id", b"vendor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__external_id: _TypeAlias = _typing.Literal["external_id"]  # noqa: Y015
+    _WhichOneofArgType__external_id: _TypeAlias = _typing.Literal["_external_id", b"_external_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__external_id) -> _WhichOneofReturnType__external_id | None: ...
 
 Global___Charge: _TypeAlias = Charge  # noqa: Y015
 
@@ -766,10 +837,32 @@ class BatchItem(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     VENDOR_ID_FIELD_NUMBER: _builtins.int
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    EXTERNAL_ID_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     vendor_id: _builtins.int
     """The vendor that pays."""
     customer_id: _builtins.int
@@ -778,6 +871,17 @@ class BatchItem(_message.Message):
     """Amount in minor units, 1 to 10^12."""
     idempotency_key: _builtins.str
     """The caller's idempotency key for this charge, unique per vendor for ever; 1 to 255 printable ASCII characters."""
+    external_id: _builtins.str
+    """The caller's own name for the charge, for example an order number; charges are found by it. Not unique, and part of what an idempotency
+    key stands for. Empty: none. Up to 64 printable ASCII characters without a blank at either end.
+    """
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The caller's own notes, kept with the charge and never read by this system; part of what an idempotency key stands for. Up to 20
+        entries. A key has 1 to 40 characters: letters, digits, `_`, `.` and `-`. A value has up to 500 characters. All keys and values
+        together have at most 16,000 bytes in UTF-8.
+        """
+
     def __init__(
         self,
         *,
@@ -785,10 +889,12 @@ class BatchItem(_message.Message):
         customer_id: _builtins.int = ...,
         amount: _builtins.int = ...,
         idempotency_key: _builtins.str = ...,
+        external_id: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "customer_id", b"customer_id", "idempotency_key", b"idempotency_key", "vendor_id", b"vendor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "customer_id", b"customer_id", "external_id", b"external_id", "idempotency_key", b"idempotency_key", "metadata", b"metadata", "vendor_id", b"vendor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

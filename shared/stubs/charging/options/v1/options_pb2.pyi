@@ -280,6 +280,9 @@ class FieldRules(_message.Message):
     MAX_ITEMS_FIELD_NUMBER: _builtins.int
     EXAMPLE_FIELD_NUMBER: _builtins.int
     SECRET_FIELD_NUMBER: _builtins.int
+    MAX_KEY_LENGTH_FIELD_NUMBER: _builtins.int
+    KEY_PATTERN_FIELD_NUMBER: _builtins.int
+    MAX_BYTES_FIELD_NUMBER: _builtins.int
     required: _builtins.bool
     """The field must be present: a number not 0, a string or list not empty, a message set."""
     min: _builtins.int
@@ -293,11 +296,17 @@ class FieldRules(_message.Message):
     pattern: _builtins.str
     """RE2-compatible pattern that the whole of a non-empty string must match."""
     max_items: _builtins.int
-    """Most items of a list; 0 means 1,000."""
+    """Most items of a list or entries of a map; 0 means 1,000."""
     example: _builtins.str
-    """Example value, shown in the reference."""
+    """Example value, shown in the reference; that of a map is JSON."""
     secret: _builtins.bool
     """True for a value that must never be logged."""
+    max_key_length: _builtins.int
+    """Most characters of a map's key; 0 means 1,000. `max_length` and `min_length` are about a map's values. A key is never empty."""
+    key_pattern: _builtins.str
+    """RE2-compatible pattern that the whole of every key of a map must match."""
+    max_bytes: _builtins.int
+    """Most bytes of a map's keys and values together, in UTF-8; 0 means that the other rules are enough."""
     def __init__(
         self,
         *,
@@ -310,10 +319,13 @@ class FieldRules(_message.Message):
         max_items: _builtins.int = ...,
         example: _builtins.str = ...,
         secret: _builtins.bool = ...,
+        max_key_length: _builtins.int = ...,
+        key_pattern: _builtins.str = ...,
+        max_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max", b"_max", "_min", b"_min", "max", b"max", "min", b"min"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max", b"_max", "_min", b"_min", "example", b"example", "max", b"max", "max_items", b"max_items", "max_length", b"max_length", "min", b"min", "min_length", b"min_length", "pattern", b"pattern", "required", b"required", "secret", b"secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max", b"_max", "_min", b"_min", "example", b"example", "key_pattern", b"key_pattern", "max", b"max", "max_bytes", b"max_bytes", "max_items", b"max_items", "max_key_length", b"max_key_length", "max_length", b"max_length", "min", b"min", "min_length", b"min_length", "pattern", b"pattern", "required", b"required", "secret", b"secret"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max: _TypeAlias = _typing.Literal["max"]  # noqa: Y015
     _WhichOneofArgType__max: _TypeAlias = _typing.Literal["_max", b"_max"]  # noqa: Y015
