@@ -1,10 +1,12 @@
 """Compose the vendor-credit server."""
 
+from charging.vendor_credit.v1 import reversal_credit_pb2_grpc as reversal_rpc
 from charging.vendor_credit.v1 import vendor_credit_pb2_grpc as rpc
 
 from services.vendor_credit.handlers.audit import VendorAuditServicer
 from services.vendor_credit.handlers.credit_requests import CreditRequestServicer
 from services.vendor_credit.handlers.debits import DebitServicer
+from services.vendor_credit.handlers.reversal_credits import ReversalCreditServicer
 from services.vendor_credit.handlers.vendors import VendorServicer
 from services.vendor_credit.settings import VendorCreditSettings
 from services.vendor_credit.wakeups import build_waker
@@ -41,6 +43,7 @@ class VendorCreditApp:
                     CreditRequestServicer(self.database, four_eyes=settings.four_eyes, wake=self._waker.wake),
                 ),
                 (rpc.add_DebitServiceServicer_to_server, DebitServicer(self.database)),
+                (reversal_rpc.add_ReversalCreditServiceServicer_to_server, ReversalCreditServicer(self.database)),
                 (rpc.add_VendorAuditServiceServicer_to_server, VendorAuditServicer(self.database)),
             ]
         )

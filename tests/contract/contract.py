@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 from charging.customer_charge.v1 import customer_charge_pb2
 from charging.identity.v1 import identity_pb2
 from charging.transport.v1 import envelope_pb2
-from charging.vendor_credit.v1 import vendor_credit_pb2
+from charging.vendor_credit.v1 import reversal_credit_pb2, vendor_credit_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -18,7 +18,13 @@ from services.gateway.http.times import format_time
 from shared.maps import is_map
 from shared.policy import MethodPolicy, checked_policy, methods_of
 
-FILES = (customer_charge_pb2.DESCRIPTOR, identity_pb2.DESCRIPTOR, envelope_pb2.DESCRIPTOR, vendor_credit_pb2.DESCRIPTOR)
+FILES = (
+    customer_charge_pb2.DESCRIPTOR,
+    identity_pb2.DESCRIPTOR,
+    envelope_pb2.DESCRIPTOR,
+    reversal_credit_pb2.DESCRIPTOR,
+    vendor_credit_pb2.DESCRIPTOR,
+)
 TIMESTAMP = "google.protobuf.Timestamp"
 
 INNER = {"charging.transport.v1.InnerCall", "charging.transport.v1.Metadatum"}

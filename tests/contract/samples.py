@@ -9,6 +9,7 @@ from uuid import uuid4
 from charging.customer_charge.v1 import customer_charge_pb2 as charge_pb
 from charging.identity.v1 import identity_pb2
 from charging.transport.v1 import envelope_pb2
+from charging.vendor_credit.v1 import reversal_credit_pb2 as reversal_credit_pb
 from charging.vendor_credit.v1 import vendor_credit_pb2 as vendor_pb
 from google.protobuf.message import Message
 
@@ -135,6 +136,17 @@ _VENDOR_CREDIT = {
         _fixed(
             lambda world: vendor_pb.DebitVendorsRequest(debits=[vendor_pb.Debit(charge_id=world.ours.charge, vendor_id=1, amount=CHARGE)])
         )
+    ),
+    "ReversalCreditService/CreditVendors": Sample(
+        _fixed(
+            lambda world: reversal_credit_pb.CreditVendorsRequest(
+                credits=[reversal_credit_pb.ReversalCredit(reversal_id=str(uuid4()), vendor_id=world.ours.vendor, amount=1)]
+            )
+        )
+    ),
+    "ReversalCreditService/ListReversalCredits": Sample(_fixed(lambda _: reversal_credit_pb.ListReversalCreditsRequest(page_size=2))),
+    "ReversalCreditService/GetReversalCredits": Sample(
+        _fixed(lambda _: reversal_credit_pb.GetReversalCreditsRequest(reversal_ids=[str(uuid4())]))
     ),
     "VendorAuditService/VerifyVendorLedgers": Sample(_fixed(lambda _: vendor_pb.VerifyVendorLedgersRequest())),
     "VendorAuditService/ListDebits": Sample(_fixed(lambda _: vendor_pb.ListDebitsRequest(page_size=2))),

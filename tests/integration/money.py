@@ -58,6 +58,7 @@ class LocalVendorLedger:
             balance_total=report.balance_total,
             confirmed_credit_total=report.totals.confirmed_credit_total,
             debited_total=report.totals.debited_total,
+            reversed_total=report.totals.reversed_total,
             findings=report.findings,
         )
 

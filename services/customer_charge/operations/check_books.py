@@ -64,8 +64,8 @@ async def check_books(database: Database, vendor_books: VendorBooks, *, timeout_
     books.confirmed_credit_total = vendor_side.confirmed_credit_total
     books.vendor_balance_total = vendor_side.balance_total
     books.findings += vendor_side.findings
-    if vendor_side.balance_total != vendor_side.confirmed_credit_total - vendor_side.debited_total:
-        books.findings.append("vendor balances are not confirmed credit less debits")
+    if vendor_side.balance_total != vendor_side.confirmed_credit_total - vendor_side.debited_total + vendor_side.reversed_total:
+        books.findings.append("vendor balances are not confirmed credit less debits, plus what was reversed")
     books.findings = books.findings[:MAX_FINDINGS]
     books.checked_at = utc_now()
     return books

@@ -17,6 +17,7 @@ class EntryKind(IntEnum):
 
     CREDIT = 1
     CHARGE = 2
+    REVERSAL = 3
 
 
 @dataclass(frozen=True, slots=True)

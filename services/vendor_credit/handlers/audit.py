@@ -27,6 +27,7 @@ class VendorAuditServicer(vendor_credit_pb2_grpc.VendorAuditServiceServicer):
             balance_total=report.balance_total,
             confirmed_credit_total=report.totals.confirmed_credit_total,
             debited_total=report.totals.debited_total,
+            reversed_total=report.totals.reversed_total,
             approved_unposted_total=report.totals.approved_unposted_total,
             findings=report.findings,
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from services.vendor_credit.domain.debits import Debit, Decision
 from services.vendor_credit.domain.ledger import ChainCheck
-from services.vendor_credit.storage import accounts, decisions, totals
+from services.vendor_credit.storage import accounts, decisions, reversal_credits, totals
 from services.vendor_credit.storage.totals import Totals
 from shared.database import Connection, Database
 
@@ -43,8 +43,13 @@ async def _cross_findings(connection: Connection, sums: Totals) -> list[str]:
         f"credit request {request_id}: its state and its entry disagree" for request_id in await totals.misconfirmed_requests(connection)
     ]
     found += [f"charge {charge_id}: its decision and its entry disagree" for charge_id in await totals.misdecided_charges(connection)]
+    found += [
+        f"reversal {reversal_id}: its credit and its entry disagree" for reversal_id in await reversal_credits.misposted_credits(connection)
+    ]
     if sums.debited_total != sums.decided_debit_total:
         found.append(f"debits of {sums.debited_total} were posted and {sums.decided_debit_total} were decided")
+    if sums.reversed_total != sums.credited_reversal_total:
+        found.append(f"reversals of {sums.reversed_total} were posted and {sums.credited_reversal_total} were credited")
     return found
 
 

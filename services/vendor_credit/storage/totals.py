@@ -14,16 +14,20 @@ class Totals:
     entries: int
     confirmed_credit_total: int
     debited_total: int
+    reversed_total: int
     approved_unposted_total: int
     decided_debit_total: int
+    credited_reversal_total: int
 
 
 READ_TOTALS = """
 SELECT count(*) AS entries,
        coalesce(sum(amount) FILTER (WHERE kind = 1), 0)::bigint AS confirmed_credit_total,
        coalesce(-sum(amount) FILTER (WHERE kind = 2), 0)::bigint AS debited_total,
+       coalesce(sum(amount) FILTER (WHERE kind = 3), 0)::bigint AS reversed_total,
        (SELECT coalesce(sum(amount), 0) FROM credit_requests WHERE state = 2)::bigint AS approved_unposted_total,
-       (SELECT coalesce(sum(amount), 0) FROM debit_decisions WHERE outcome = 1)::bigint AS decided_debit_total
+       (SELECT coalesce(sum(amount), 0) FROM debit_decisions WHERE outcome = 1)::bigint AS decided_debit_total,
+       (SELECT coalesce(sum(amount), 0) FROM reversal_credits)::bigint AS credited_reversal_total
 FROM vendor_entries
 """
 

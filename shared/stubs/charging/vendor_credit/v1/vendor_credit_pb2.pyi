@@ -87,6 +87,8 @@ class _VendorEntryKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Vendo
     """Approved credit was posted."""
     VENDOR_ENTRY_KIND_CHARGE: _VendorEntryKind.ValueType  # 2
     """A customer was charged."""
+    VENDOR_ENTRY_KIND_REVERSAL: _VendorEntryKind.ValueType  # 3
+    """A charge was reversed: credit came back."""
 
 class VendorEntryKind(_VendorEntryKind, metaclass=_VendorEntryKindEnumTypeWrapper):
     """Why a vendor's balance changed."""
@@ -97,6 +99,8 @@ VENDOR_ENTRY_KIND_CREDIT: VendorEntryKind.ValueType  # 1
 """Approved credit was posted."""
 VENDOR_ENTRY_KIND_CHARGE: VendorEntryKind.ValueType  # 2
 """A customer was charged."""
+VENDOR_ENTRY_KIND_REVERSAL: VendorEntryKind.ValueType  # 3
+"""A charge was reversed: credit came back."""
 Global___VendorEntryKind: _TypeAlias = VendorEntryKind  # noqa: Y015
 
 class _DebitOutcome:
@@ -817,6 +821,7 @@ class VerifyVendorLedgersResponse(_message.Message):
     DEBITED_TOTAL_FIELD_NUMBER: _builtins.int
     FINDINGS_FIELD_NUMBER: _builtins.int
     APPROVED_UNPOSTED_TOTAL_FIELD_NUMBER: _builtins.int
+    REVERSED_TOTAL_FIELD_NUMBER: _builtins.int
     vendors: _builtins.int
     """Number of vendors."""
     entries: _builtins.int
@@ -829,6 +834,8 @@ class VerifyVendorLedgersResponse(_message.Message):
     """Sum of all debits in minor units, as a positive number."""
     approved_unposted_total: _builtins.int
     """Sum of approved credit that is not posted yet, in minor units."""
+    reversed_total: _builtins.int
+    """Sum of all credit that came back by reversals, in minor units."""
     @_builtins.property
     def findings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Broken invariants, one sentence each; empty when the books are whole."""
@@ -843,10 +850,11 @@ class VerifyVendorLedgersResponse(_message.Message):
         debited_total: _builtins.int = ...,
         findings: _abc.Iterable[_builtins.str] | None = ...,
         approved_unposted_total: _builtins.int = ...,
+        reversed_total: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_unposted_total", b"approved_unposted_total", "balance_total", b"balance_total", "confirmed_credit_total", b"confirmed_credit_total", "debited_total", b"debited_total", "entries", b"entries", "findings", b"findings", "vendors", b"vendors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_unposted_total", b"approved_unposted_total", "balance_total", b"balance_total", "confirmed_credit_total", b"confirmed_credit_total", "debited_total", b"debited_total", "entries", b"entries", "findings", b"findings", "reversed_total", b"reversed_total", "vendors", b"vendors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1029,7 +1037,7 @@ class VendorEntry(_message.Message):
     kind: Global___VendorEntryKind.ValueType
     """Why the balance changed."""
     reference: _builtins.str
-    """What caused the entry: the id of the credit request or of the charge."""
+    """What caused the entry: the id of the credit request, of the charge or of the reversal."""
     hash: _builtins.str
     """SHA-256 over the previous entry's hash and this entry's content, in hex."""
     @_builtins.property

@@ -1,0 +1,58 @@
+"""Credit a batch of reversals to their vendors in one transaction; one credit per reversal id, for ever."""
+
+from collections.abc import Sequence
+
+import structlog
+
+from services.vendor_credit.domain.reversals import CreditOutcome, ReversalCredit, credit
+from services.vendor_credit.storage import accounts, reversal_credits
+from shared.clock import utc_now
+from shared.database import Connection, Database
+
+log = structlog.get_logger(__name__)
+
+
+async def credit_vendors(database: Database, credits_due: Sequence[ReversalCredit]) -> list[CreditOutcome]:
+    """Return one outcome per item, in order. Asking again is answered CREDITED and changes nothing.
+
+    A reversal id that was credited before with another vendor or amount is MISMATCH; NOT_POSSIBLE is not remembered.
+    """
+
+    async def work(connection: Connection) -> dict[str, ReversalCredit]:
+        return await _credit_batch(connection, credits_due)
+
+    credited = await database.transact(work)
+    return [_outcome(credited.get(each.reversal_id), each) for each in credits_due]
+
+
+async def _credit_batch(connection: Connection, credits_due: Sequence[ReversalCredit]) -> dict[str, ReversalCredit]:
+    """Return what each reversal id of the batch is credited as, by earlier transactions and by this one."""
+    locked = await accounts.lock_accounts(connection, (each.vendor_id for each in credits_due))
+    # Read only now, in a statement of its own: whoever credited one of these reversals held the same vendor's lock and has committed.
+    reversal_ids = sorted({each.reversal_id for each in credits_due})
+    known = {each.reversal_id: each for each in await reversal_credits.get_credits(connection, reversal_ids)}
+    fresh: dict[str, ReversalCredit] = {}
+    for each in credits_due:
+        if each.reversal_id not in known:
+            fresh.setdefault(each.reversal_id, each)
+    now = utc_now()
+    made, entries = credit(locked, fresh.values(), now)
+    if made:
+        await accounts.write_postings(connection, locked, entries)
+        await reversal_credits.insert_credits(connection, sorted(made, key=lambda each: each.reversal_id), now)
+    return known | {each.reversal_id: each for each in made}
+
+
+def _outcome(credited: ReversalCredit | None, asked: ReversalCredit) -> CreditOutcome:
+    if credited == asked:
+        return CreditOutcome.CREDITED
+    if credited is None:
+        log.error("credit.not_possible", reversal_id=asked.reversal_id, vendor_id=asked.vendor_id, amount=asked.amount)
+        return CreditOutcome.NOT_POSSIBLE
+    log.error(
+        "credit.mismatch",
+        reversal_id=asked.reversal_id,
+        asked=(asked.vendor_id, asked.amount),
+        credited=(credited.vendor_id, credited.amount),
+    )
+    return CreditOutcome.MISMATCH
