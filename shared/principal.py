@@ -26,7 +26,8 @@ class Principal:
     """The verified caller.
 
     `subject` is `user:<id>` or `peer:<name>`; `vendors` are the ids a partner or service owns; `token_id` is the token's `jti`;
-    `long_lived` is true for API tokens; `expires_at` is in seconds since 1970.
+    `long_lived` is true for API tokens; `expires_at` is in seconds since 1970; `approval_limit` is the largest credit request that an
+    operator may approve, in minor units, None for any.
     """
 
     subject: str
@@ -37,6 +38,7 @@ class Principal:
     token_version: int = 1
     long_lived: bool = False
     rate_limit: RateLimit | None = None
+    approval_limit: int | None = None
 
     def owns(self, vendor_id: int) -> bool:
         """Tell whether the caller may see and move what belongs to the vendor."""

@@ -50,10 +50,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("username")
     parser.add_argument("--role", required=True, choices=USER_ROLES)
     parser.add_argument("--vendor", type=int, action="append", default=[], metavar="ID", help="a vendor the user owns; may be repeated")
+    parser.add_argument("--approval-limit", type=int, metavar="AMOUNT", help="largest credit request the operator may approve")
     options = parser.parse_args(arguments)
     settings = load_settings(GatewaySettings)
     try:
-        new_user = checked_new_user(options.username, USER_ROLES[options.role], options.vendor, rate_limit=None)
+        new_user = checked_new_user(options.username, USER_ROLES[options.role], options.vendor, None, options.approval_limit)
         password = read_password()
         check_new_password(password)
         user = asyncio.run(run(settings, new_user, password))

@@ -9,8 +9,11 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from services.customer_charge.operations.sweep_charges import sweep_charges
 from services.customer_charge.settings import CustomerChargeSettings
 from services.customer_charge.vendor_ledger import VendorCreditClient
+from services.vendor_credit.operations.expire_credit_requests import expire_credit_requests
 from services.vendor_credit.operations.post_credit import sweep_unposted
 from services.vendor_credit.settings import VendorCreditSettings
+from shared.auth.peer_tokens import PEER_PREFIX
+from shared.clock import utc_now
 from shared.database import Database
 from shared.errors import ChargingError
 from shared.guards import peer_tokens
@@ -19,6 +22,9 @@ from shared.settings import load_settings
 from shared.transport.channels import open_channel
 
 SERVICE = "scheduler"
+EXPIRY_SECONDS = 60
+"""How often overdue credit requests are looked for: they are given days, so a minute more is nothing."""
+
 log = structlog.get_logger(SERVICE)
 
 
@@ -47,8 +53,17 @@ class SchedulerApp:
         async def post() -> None:
             await self._guarded("credit", lambda: sweep_unposted(self._vendor_database))
 
+        async def expire() -> None:
+            await self._guarded(
+                "credit_requests",
+                lambda: expire_credit_requests(
+                    self._vendor_database, days=vendor_credit.credit_request_expiry_days, actor=f"{PEER_PREFIX}{SERVICE}", now=utc_now()
+                ),
+            )
+
         self._scheduler.add_job(sweep, "interval", seconds=customer_charge.sweep_seconds)
         self._scheduler.add_job(post, "interval", seconds=customer_charge.sweep_seconds)
+        self._scheduler.add_job(expire, "interval", seconds=EXPIRY_SECONDS)
 
     async def start(self) -> None:
         """Connect and begin."""

@@ -3,6 +3,7 @@
 from charging.vendor_credit.v1 import reversal_credit_pb2_grpc as reversal_rpc
 from charging.vendor_credit.v1 import vendor_credit_pb2_grpc as rpc
 
+from services.vendor_credit.domain.credit_requests import ApprovalRules
 from services.vendor_credit.handlers.audit import VendorAuditServicer
 from services.vendor_credit.handlers.credit_requests import CreditRequestServicer
 from services.vendor_credit.handlers.debits import DebitServicer
@@ -40,7 +41,12 @@ class VendorCreditApp:
                 (rpc.add_VendorServiceServicer_to_server, VendorServicer(self.database)),
                 (
                     rpc.add_CreditRequestServiceServicer_to_server,
-                    CreditRequestServicer(self.database, four_eyes=settings.four_eyes, wake=self._waker.wake),
+                    CreditRequestServicer(
+                        self.database,
+                        rules=ApprovalRules(settings.four_eyes, settings.second_approval_above),
+                        expiry_days=settings.credit_request_expiry_days,
+                        wake=self._waker.wake,
+                    ),
                 ),
                 (rpc.add_DebitServiceServicer_to_server, DebitServicer(self.database)),
                 (reversal_rpc.add_ReversalCreditServiceServicer_to_server, ReversalCreditServicer(self.database)),

@@ -16,4 +16,10 @@ class VendorCreditSettings(DatabaseSettings):
     four_eyes: bool = True
     """Whether the approver of credit must be somebody else than its submitter."""
 
+    second_approval_above: Annotated[int, Field(ge=0)] = 0
+    """Amount, in minor units, above which two different operators must approve a credit request; 0: one is always enough."""
+
+    credit_request_expiry_days: Annotated[int, Field(ge=0, le=3650)] = 30
+    """Days after which a credit request that nobody has decided expires; 0: never."""
+
     worker_threads: Annotated[int, Field(ge=1, le=64)] = 2

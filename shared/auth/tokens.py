@@ -4,7 +4,8 @@
     claims  {"sub": "user:7", "ver": 1, "role": "partner", "vendors": [1, 2], "limit": {"requests": 100, "window": 60},
              "iat": 1767225600, "exp": 1767268800, "jti": "<uuid>", "kind": "login"}
 
-`kind` is `login` for a person's token and `api` for a long-lived one of a system; `limit` is absent without a contract.
+`kind` is `login` for a person's token and `api` for a long-lived one of a system; `limit` is absent without a contract, `approve`, an
+operator's approval limit in minor units, without such a limit.
 """
 
 import re
@@ -42,13 +43,15 @@ def claims_of(principal: Principal, issued_at: int) -> dict[str, Any]:
     }
     if principal.rate_limit is not None:
         claims["limit"] = {"requests": principal.rate_limit.requests, "window": principal.rate_limit.window_seconds}
+    if principal.approval_limit is not None:
+        claims["approve"] = principal.approval_limit
     return claims
 
 
 def principal_of(claims: Mapping[str, Any]) -> Principal:
     """Return the principal that verified claims describe. Raises Unauthenticated for claims that no gateway of ours writes."""
     try:
-        subject, kind, limit = claims["sub"], claims["kind"], claims.get("limit")
+        subject, kind, limit, approve = claims["sub"], claims["kind"], claims.get("limit"), claims.get("approve")
         if _SUBJECT.fullmatch(subject) is None or kind not in {"login", "api"}:
             raise refused()
         return Principal(
@@ -60,6 +63,7 @@ def principal_of(claims: Mapping[str, Any]) -> Principal:
             token_version=_integer(claims["ver"]),
             long_lived=kind == "api",
             rate_limit=None if limit is None else RateLimit(_integer(limit["requests"]), _integer(limit["window"])),
+            approval_limit=None if approve is None else _integer(approve),
         )
     except (KeyError, TypeError, ValueError):
         raise refused() from None

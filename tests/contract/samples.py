@@ -64,6 +64,10 @@ async def _rejectable(world: World) -> Message:
     return vendor_pb.RejectCreditRequestRequest(id=await world.pending_request(world.ours), reason="too much")
 
 
+async def _cancellable(world: World) -> Message:
+    return vendor_pb.CancelCreditRequestRequest(id=await world.pending_request(world.ours))
+
+
 async def _disablable(world: World) -> Message:
     return identity_pb2.DisableUserRequest(id=await world.user())
 
@@ -128,6 +132,9 @@ _VENDOR_CREDIT = {
     ),
     "CreditRequestService/ApproveCreditRequest": Sample(_approvable),
     "CreditRequestService/RejectCreditRequest": Sample(_rejectable),
+    "CreditRequestService/CancelCreditRequest": Sample(
+        _cancellable, Ownership.OBJECT, _fixed(lambda _: vendor_pb.CancelCreditRequestRequest(id=MISSING_ID))
+    ),
     "CreditRequestService/GetCreditRequest": _of_object(
         lambda key: vendor_pb.GetCreditRequestRequest(id=key), lambda world: world.ours.request, MISSING_ID
     ),

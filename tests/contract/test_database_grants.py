@@ -10,7 +10,7 @@ from shared.database_setup import SERVICES, ServiceDatabase, set_up_database
 from tests.databases import PASSWORDS, Databases
 
 APPEND_ONLY = {
-    "vendor_credit": {"vendor_entries", "debit_decisions", "reversal_credits", "write_keys"},
+    "vendor_credit": {"vendor_entries", "debit_decisions", "reversal_credits", "write_keys", "credit_request_approvals"},
     "customer_charge": {"customer_entries", "customer_vendors", "charge_keys"},
     "gateway": {"operator_log", "issued_tokens", "revoked_tokens", "signing_keys"},
 }

@@ -68,4 +68,5 @@ def bearer_of(token: NewToken, user: User) -> Principal:
         token_version=user.token_version,
         long_lived=token.long_lived,
         rate_limit=token.rate_limit or user.rate_limit,
+        approval_limit=user.approval_limit,
     )

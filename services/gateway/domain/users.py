@@ -18,13 +18,18 @@ VENDORS_MAX = 100
 VENDOR_ID_MAX = 2**53 - 1
 LIMIT_REQUESTS_MAX = 1_000_000_000
 LIMIT_WINDOW_SECONDS_MAX = 86_400
+APPROVAL_LIMIT_MAX = 10**12
+"""The largest amount that a credit request may have."""
 
 _USERNAME = re.compile(r"[A-Za-z0-9.@_-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user as stored. `role` is `operator`, `partner` or `service`."""
+    """A user as stored. `role` is `operator`, `partner` or `service`.
+
+    `approval_limit`, of operators only, is the largest credit request they may approve, in minor units; None for any.
+    """
 
     id: int
     username: str
@@ -35,6 +40,7 @@ class User:
     token_version: int
     created_at: datetime
     disabled_at: datetime | None
+    approval_limit: int | None
 
     @property
     def subject(self) -> str:
@@ -62,9 +68,12 @@ class NewUser:
     role: str
     vendor_ids: list[int]
     rate_limit: RateLimit | None
+    approval_limit: int | None = None
 
 
-def checked_new_user(username: str, role: int, vendor_ids: Sequence[int], rate_limit: RateLimit | None) -> NewUser:
+def checked_new_user(
+    username: str, role: int, vendor_ids: Sequence[int], rate_limit: RateLimit | None, approval_limit: int | None = None
+) -> NewUser:
     """Return the user to create. Raises InvalidArgument naming the first bad field."""
     if not plausible_username(username):
         raise InvalidArgument.of_field("username", f"must be 1 to {USERNAME_CHARACTERS_MAX} letters, digits and any of . @ _ -")
@@ -78,7 +87,11 @@ def checked_new_user(username: str, role: int, vendor_ids: Sequence[int], rate_l
     for index, vendor_id in enumerate(vendor_ids):
         if not 1 <= vendor_id <= VENDOR_ID_MAX:
             raise InvalidArgument.of_field(f"vendor_ids[{index}]", f"must be 1 to {VENDOR_ID_MAX}")
-    return NewUser(username, names[role], sorted(set(vendor_ids)), checked_rate_limit(rate_limit))
+    if approval_limit is not None and role != Role.OPERATOR:
+        raise InvalidArgument.of_field("approval_limit", "must be absent: only an operator approves")
+    if approval_limit is not None and not 0 <= approval_limit <= APPROVAL_LIMIT_MAX:
+        raise InvalidArgument.of_field("approval_limit", f"must be 0 to {APPROVAL_LIMIT_MAX}")
+    return NewUser(username, names[role], sorted(set(vendor_ids)), checked_rate_limit(rate_limit), approval_limit)
 
 
 def plausible_username(username: str) -> bool:

@@ -22,6 +22,7 @@ def user_message(user: User) -> identity_pb2.User:
         rate_limit=None if limit is None else identity_pb2.RateLimit(requests=limit.requests, window_seconds=limit.window_seconds),
         disabled=user.disabled,
         created_at=timestamp(user.created_at),
+        approval_limit=user.approval_limit,
     )
 
 

@@ -28,7 +28,13 @@ class UserService(identity_pb2_grpc.UserServiceServicer):
 
     async def CreateUser(self, request: identity_pb2.CreateUserRequest, context: Context) -> identity_pb2.CreateUserResponse:
         """Create a user."""
-        new_user = checked_new_user(request.username, request.role, request.vendor_ids, rate_limit_of(request))
+        new_user = checked_new_user(
+            request.username,
+            request.role,
+            request.vendor_ids,
+            rate_limit_of(request),
+            request.approval_limit if request.HasField("approval_limit") else None,
+        )
         check_new_password(request.password)
         user = await create_user(
             self._parts.database,

@@ -40,6 +40,7 @@ CATALOGUE: Mapping[str, Reason] = {
     "WRONG_CREDENTIALS": Reason(401, "User name or password is wrong", "Check both. An unknown user gets the same answer."),
     "PERMISSION_DENIED": Reason(403, "The caller may not do this", "Ask an operator: the token's role does not allow this call."),
     "ROLE_NOT_ALLOWED": Reason(403, "The role may not do this", "The metadata names the role; use a token of one that may."),
+    "APPROVAL_LIMIT": Reason(403, "The amount is beyond what this operator may approve", "Let an operator with a higher limit approve."),
     "METHOD_NOT_ALLOWED": Reason(403, "Nobody may call this method", "The contract gives it no policy."),
     "USER_DISABLED": Reason(409, "The user is disabled", "A disabled user gets no token."),
     "TRUST_STALE": Reason(503, "Tokens cannot be verified just now", "Try again soon."),
@@ -58,7 +59,7 @@ CATALOGUE: Mapping[str, Reason] = {
     "FAILED_PRECONDITION": Reason(409, "The state of things does not allow this", "Read the object again before the next try."),
     "CONFLICT": Reason(409, "Something else happened to the same object", "Read the object again before the next try."),
     "REQUEST_DECIDED": Reason(
-        409, "The credit request is decided already", "Approved requests cannot be rejected, nor rejected ones approved."
+        409, "The credit request is decided already", "A request is approved, rejected, cancelled or expired once; submit a new one."
     ),
     "FOUR_EYES": Reason(409, "Submitter and approver are the same person", "Let another operator approve."),
     "BALANCE_CAP": Reason(409, "The balance would pass its cap", "Approve a smaller request."),

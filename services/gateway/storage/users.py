@@ -10,10 +10,15 @@ from services.gateway.domain.users import NewUser, User
 from shared.auth.tokens import user_subject
 
 INSERT_USER = """
-INSERT INTO users (username, password_hash, role, vendor_ids, limit_requests, limit_window_seconds, token_version, created_at)
-VALUES (%(username)s, %(password_hash)s, %(role)s, %(vendor_ids)s, %(limit_requests)s, %(limit_window_seconds)s, 1, %(created_at)s)
+INSERT INTO users (
+    username, password_hash, role, vendor_ids, limit_requests, limit_window_seconds, token_version, created_at, approval_limit
+)
+VALUES (
+    %(username)s, %(password_hash)s, %(role)s, %(vendor_ids)s, %(limit_requests)s, %(limit_window_seconds)s, 1, %(created_at)s,
+    %(approval_limit)s
+)
 ON CONFLICT (username) DO NOTHING
-RETURNING id, username, role, vendor_ids, limit_requests, limit_window_seconds, token_version, created_at, disabled_at
+RETURNING id, username, role, vendor_ids, limit_requests, limit_window_seconds, token_version, created_at, disabled_at, approval_limit
 """
 
 
@@ -28,6 +33,7 @@ async def insert_user(connection: AsyncConnection, user: NewUser, password_hash:
         "limit_requests": limit and limit.requests,
         "limit_window_seconds": limit and limit.window_seconds,
         "created_at": created_at,
+        "approval_limit": user.approval_limit,
     }
     async with connection.cursor(row_factory=class_row(User)) as cursor:
         await cursor.execute(INSERT_USER, values)
@@ -58,7 +64,7 @@ async def find_credentials(connection: AsyncConnection, username: str) -> Creden
 
 
 SELECT_USER = """
-SELECT id, username, role, vendor_ids, limit_requests, limit_window_seconds, token_version, created_at, disabled_at
+SELECT id, username, role, vendor_ids, limit_requests, limit_window_seconds, token_version, created_at, disabled_at, approval_limit
 FROM users
 WHERE id = %(id)s
 """
@@ -72,7 +78,7 @@ async def find_user(connection: AsyncConnection, user_id: int) -> User | None:
 
 
 SELECT_USERS = """
-SELECT id, username, role, vendor_ids, limit_requests, limit_window_seconds, token_version, created_at, disabled_at
+SELECT id, username, role, vendor_ids, limit_requests, limit_window_seconds, token_version, created_at, disabled_at, approval_limit
 FROM users
 WHERE id > %(after_id)s
 ORDER BY id
@@ -91,7 +97,7 @@ DISABLE_USER = """
 UPDATE users
 SET disabled_at = %(disabled_at)s, token_version = token_version + 1
 WHERE id = %(id)s AND disabled_at IS NULL
-RETURNING id, username, role, vendor_ids, limit_requests, limit_window_seconds, token_version, created_at, disabled_at
+RETURNING id, username, role, vendor_ids, limit_requests, limit_window_seconds, token_version, created_at, disabled_at, approval_limit
 """
 
 

@@ -1,10 +1,11 @@
-"""Read credit requests."""
+"""Read credit requests, with who approved them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from services.vendor_credit.domain.credit_requests import CreditRequest
-from services.vendor_credit.storage import credit_requests
-from shared.database import Database
+from services.vendor_credit.storage import approvals, credit_requests
+from shared.database import Connection, Database
 from shared.errors import NotFound
 
 
@@ -12,9 +13,9 @@ async def get_credit_request(database: Database, request_id: int, visible_vendor
     """Return one request of the visible vendors (None: all). Raises NotFound, also for one that is not visible."""
     async with database.reading() as connection:
         request = await credit_requests.get_request(connection, request_id, visible_vendors)
-    if request is None:
-        raise NotFound.of("credit request", request_id)
-    return request
+        if request is None:
+            raise NotFound.of("credit request", request_id)
+        return (await _with_approvals(connection, [request]))[0]
 
 
 async def list_credit_requests(
@@ -22,4 +23,10 @@ async def list_credit_requests(
 ) -> list[CreditRequest]:
     """Return up to `limit` requests, newest first, below `before_id`; of the given vendors (None: all), in the given state (0: any)."""
     async with database.reading() as connection:
-        return await credit_requests.list_requests(connection, before_id=before_id, vendor_ids=vendor_ids, state=state, limit=limit)
+        found = await credit_requests.list_requests(connection, before_id=before_id, vendor_ids=vendor_ids, state=state, limit=limit)
+        return await _with_approvals(connection, found)
+
+
+async def _with_approvals(connection: Connection, found: Sequence[CreditRequest]) -> list[CreditRequest]:
+    given = await approvals.approvals_of(connection, [request.id for request in found]) if found else {}
+    return [replace(request, approvals=tuple(given[request.id])) for request in found]

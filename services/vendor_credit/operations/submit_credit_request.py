@@ -7,11 +7,15 @@ from shared.database import Connection, Database
 from shared.errors import NotFound
 
 
-async def submit_credit_request(database: Database, *, vendor_id: int, amount: int, principal: str, key: str) -> tuple[CreditRequest, bool]:
+async def submit_credit_request(
+    database: Database, *, vendor_id: int, amount: int, principal: str, key: str, note: str = "", evidence_reference: str = ""
+) -> tuple[CreditRequest, bool]:
     """Record a pending request once per (principal, key); return it and whether the key had made it before.
 
-    `amount` is in minor units. Raises NotFound for a missing vendor, IdempotencyKeyReused for a key used with other values.
+    `amount` is in minor units; `note` and `evidence_reference` are the vendor's own words, or empty. Raises NotFound for a missing vendor,
+    IdempotencyKeyReused for a key used with other values.
     """
+    said = {name: text for name, text in (("note", note), ("evidence_reference", evidence_reference)) if text}
 
     async def work(connection: Connection) -> tuple[CreditRequest, bool]:
         if not await vendors.existing_vendors(connection, [vendor_id]):
@@ -23,12 +27,12 @@ async def submit_credit_request(database: Database, *, vendor_id: int, amount: i
             principal=principal,
             method="SubmitCreditRequest",
             key=key,
-            payload={"vendor_id": vendor_id, "amount": amount},
+            payload={"vendor_id": vendor_id, "amount": amount, **said},
             resource_id=request_id,
             now=now,
         )
         if made_before is None:
-            await credit_requests.insert_request(connection, request_id, vendor_id, amount, principal, now)
+            await credit_requests.insert_request(connection, request_id, vendor_id, amount, principal, now, **said)
         request = await credit_requests.get_request(connection, request_id if made_before is None else made_before)
         assert request is not None  # noqa: S101 - written in this transaction, or committed with its key
         return request, made_before is not None

@@ -20,20 +20,29 @@ async def next_request_id(connection: Connection) -> int:
 
 
 INSERT_REQUEST = """
-INSERT INTO credit_requests (id, vendor_id, amount, state, submitted_by, created_at, updated_at)
-VALUES (%(id)s, %(vendor_id)s, %(amount)s, 1, %(submitted_by)s, %(now)s, %(now)s)
+INSERT INTO credit_requests (id, vendor_id, amount, state, submitted_by, created_at, updated_at, note, evidence_reference)
+VALUES (%(id)s, %(vendor_id)s, %(amount)s, 1, %(submitted_by)s, %(now)s, %(now)s, %(note)s, %(evidence_reference)s)
 """
 
 
-async def insert_request(connection: Connection, request_id: int, vendor_id: int, amount: int, submitted_by: str, now: datetime) -> None:
+async def insert_request(
+    connection: Connection,
+    request_id: int,
+    vendor_id: int,
+    amount: int,
+    submitted_by: str,
+    now: datetime,
+    *,
+    note: str | None = None,
+    evidence_reference: str | None = None,
+) -> None:
     """Add a pending request."""
-    await connection.execute(
-        INSERT_REQUEST, {"id": request_id, "vendor_id": vendor_id, "amount": amount, "submitted_by": submitted_by, "now": now}
-    )
+    values = {"id": request_id, "vendor_id": vendor_id, "amount": amount, "submitted_by": submitted_by, "now": now}
+    await connection.execute(INSERT_REQUEST, {**values, "note": note, "evidence_reference": evidence_reference})
 
 
 GET_REQUEST = """
-SELECT id, vendor_id, amount, state, reason, submitted_by, decided_by, created_at, updated_at
+SELECT id, vendor_id, amount, state, reason, submitted_by, decided_by, created_at, updated_at, note, evidence_reference
 FROM credit_requests
 WHERE id = %(id)s AND (%(vendor_ids)s::bigint[] IS NULL OR vendor_id = ANY(%(vendor_ids)s::bigint[]))
 """
@@ -47,7 +56,7 @@ async def get_request(connection: Connection, request_id: int, visible_vendors: 
 
 
 LOCK_REQUEST = """
-SELECT id, vendor_id, amount, state, reason, submitted_by, decided_by, created_at, updated_at
+SELECT id, vendor_id, amount, state, reason, submitted_by, decided_by, created_at, updated_at, note, evidence_reference
 FROM credit_requests
 WHERE id = %(id)s
 FOR UPDATE
@@ -71,7 +80,7 @@ WHERE id = %(id)s AND state = 1
 async def decide_request(
     connection: Connection, request_id: int, state: RequestState, decided_by: str, reason: str | None, now: datetime
 ) -> None:
-    """Move a pending request to approved or rejected."""
+    """Move a pending request, locked by the caller, to what was decided."""
     cursor = await connection.execute(
         DECIDE_REQUEST, {"id": request_id, "state": int(state), "decided_by": decided_by, "reason": reason, "now": now}
     )
@@ -79,8 +88,43 @@ async def decide_request(
         raise RuntimeError(f"request {request_id} was not pending under its lock")
 
 
+OVERDUE_REQUESTS = """
+SELECT id, vendor_id, amount, state, reason, submitted_by, decided_by, created_at, updated_at, note, evidence_reference
+FROM credit_requests
+WHERE state = 1 AND created_at <= %(created_by)s
+ORDER BY created_at
+LIMIT %(limit)s
+FOR UPDATE SKIP LOCKED
+"""
+
+
+async def lock_overdue_requests(connection: Connection, created_by: datetime, *, limit: int) -> list[CreditRequest]:
+    """Lock pending requests of that age and return them.
+
+    Whoever decides one at this moment holds its lock: it is skipped, and either decided or found again by the next sweep. So this waits for
+    nobody, and takes no vendor's lock.
+    """
+    async with connection.cursor(row_factory=class_row(CreditRequest)) as cursor:
+        await cursor.execute(OVERDUE_REQUESTS, {"created_by": created_by, "limit": limit})
+        return await cursor.fetchall()
+
+
+EXPIRE_REQUESTS = """
+UPDATE credit_requests
+SET state = 6, decided_by = %(decided_by)s, updated_at = %(now)s
+WHERE id = ANY(%(ids)s::bigint[]) AND state = 1
+"""
+
+
+async def expire_requests(connection: Connection, request_ids: Sequence[int], decided_by: str, now: datetime) -> None:
+    """Mark locked pending requests as expired."""
+    cursor = await connection.execute(EXPIRE_REQUESTS, {"ids": list(request_ids), "decided_by": decided_by, "now": now})
+    if cursor.rowcount != len(request_ids):
+        raise RuntimeError(f"{cursor.rowcount} of {len(request_ids)} requests expired")
+
+
 APPROVED_REQUESTS = """
-SELECT id, vendor_id, amount, state, reason, submitted_by, decided_by, created_at, updated_at
+SELECT id, vendor_id, amount, state, reason, submitted_by, decided_by, created_at, updated_at, note, evidence_reference
 FROM credit_requests
 WHERE vendor_id = ANY(%(vendor_ids)s::bigint[]) AND state = 2
 ORDER BY id
@@ -129,7 +173,7 @@ async def unposted_amount(connection: Connection, vendor_id: int) -> int:
 
 
 LIST_REQUESTS = """
-SELECT id, vendor_id, amount, state, reason, submitted_by, decided_by, created_at, updated_at
+SELECT id, vendor_id, amount, state, reason, submitted_by, decided_by, created_at, updated_at, note, evidence_reference
 FROM credit_requests
 WHERE id < %(before_id)s
   AND (%(vendor_ids)s::bigint[] IS NULL OR vendor_id = ANY(%(vendor_ids)s::bigint[]))

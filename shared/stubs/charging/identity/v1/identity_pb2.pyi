@@ -152,12 +152,15 @@ class CreateUserRequest(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     VENDOR_IDS_FIELD_NUMBER: _builtins.int
     RATE_LIMIT_FIELD_NUMBER: _builtins.int
+    APPROVAL_LIMIT_FIELD_NUMBER: _builtins.int
     username: _builtins.str
     """User name, unique; letters, digits and `.@_-`."""
     password: _builtins.str
     """Password, 8 to 1,000 characters."""
     role: Global___Role.ValueType
     """Operator, partner or service."""
+    approval_limit: _builtins.int
+    """Largest credit request that the operator may approve, in minor units; absent means any, 0 none. For operators only."""
     @_builtins.property
     def vendor_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Ids of the vendors the user owns. Operators own none."""
@@ -174,12 +177,15 @@ class CreateUserRequest(_message.Message):
         role: Global___Role.ValueType = ...,
         vendor_ids: _abc.Iterable[_builtins.int] | None = ...,
         rate_limit: Global___RateLimit | None = ...,
+        approval_limit: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["rate_limit", b"rate_limit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_approval_limit", b"_approval_limit", "approval_limit", b"approval_limit", "rate_limit", b"rate_limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["password", b"password", "rate_limit", b"rate_limit", "role", b"role", "username", b"username", "vendor_ids", b"vendor_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_approval_limit", b"_approval_limit", "approval_limit", b"approval_limit", "password", b"password", "rate_limit", b"rate_limit", "role", b"role", "username", b"username", "vendor_ids", b"vendor_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__approval_limit: _TypeAlias = _typing.Literal["approval_limit"]  # noqa: Y015
+    _WhichOneofArgType__approval_limit: _TypeAlias = _typing.Literal["_approval_limit", b"_approval_limit"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__approval_limit) -> _WhichOneofReturnType__approval_limit | None: ...
 
 Global___CreateUserRequest: _TypeAlias = CreateUserRequest  # noqa: Y015
 
@@ -486,6 +492,7 @@ class User(_message.Message):
     RATE_LIMIT_FIELD_NUMBER: _builtins.int
     DISABLED_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    APPROVAL_LIMIT_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """User id."""
     username: _builtins.str
@@ -494,6 +501,8 @@ class User(_message.Message):
     """Operator, partner or service."""
     disabled: _builtins.bool
     """True when the user may no longer sign in."""
+    approval_limit: _builtins.int
+    """Largest credit request that the operator may approve, in minor units; absent means any."""
     @_builtins.property
     def vendor_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Ids of the vendors the user owns."""
@@ -516,12 +525,15 @@ class User(_message.Message):
         rate_limit: Global___RateLimit | None = ...,
         disabled: _builtins.bool = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        approval_limit: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "rate_limit", b"rate_limit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_approval_limit", b"_approval_limit", "approval_limit", b"approval_limit", "created_at", b"created_at", "rate_limit", b"rate_limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "disabled", b"disabled", "id", b"id", "rate_limit", b"rate_limit", "role", b"role", "username", b"username", "vendor_ids", b"vendor_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_approval_limit", b"_approval_limit", "approval_limit", b"approval_limit", "created_at", b"created_at", "disabled", b"disabled", "id", b"id", "rate_limit", b"rate_limit", "role", b"role", "username", b"username", "vendor_ids", b"vendor_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__approval_limit: _TypeAlias = _typing.Literal["approval_limit"]  # noqa: Y015
+    _WhichOneofArgType__approval_limit: _TypeAlias = _typing.Literal["_approval_limit", b"_approval_limit"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__approval_limit) -> _WhichOneofReturnType__approval_limit | None: ...
 
 Global___User: _TypeAlias = User  # noqa: Y015
 

@@ -33,6 +33,8 @@ class _AcknowledgementEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ackno
     """Never sent."""
     ACKNOWLEDGEMENT_ACCEPTED: _Acknowledgement.ValueType  # 1
     """Durable; the rest follows by itself."""
+    ACKNOWLEDGEMENT_AWAITS_SECOND_APPROVAL: _Acknowledgement.ValueType  # 2
+    """Durable, and a second operator must approve too before anything follows."""
 
 class Acknowledgement(_Acknowledgement, metaclass=_AcknowledgementEnumTypeWrapper):
     """Says that something was taken over durably."""
@@ -41,6 +43,8 @@ ACKNOWLEDGEMENT_UNSPECIFIED: Acknowledgement.ValueType  # 0
 """Never sent."""
 ACKNOWLEDGEMENT_ACCEPTED: Acknowledgement.ValueType  # 1
 """Durable; the rest follows by itself."""
+ACKNOWLEDGEMENT_AWAITS_SECOND_APPROVAL: Acknowledgement.ValueType  # 2
+"""Durable, and a second operator must approve too before anything follows."""
 Global___Acknowledgement: _TypeAlias = Acknowledgement  # noqa: Y015
 
 class _CreditRequestState:
@@ -59,6 +63,10 @@ class _CreditRequestStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Cr
     """Posted to the ledger. Final."""
     CREDIT_REQUEST_STATE_REJECTED: _CreditRequestState.ValueType  # 4
     """Not granted. Final."""
+    CREDIT_REQUEST_STATE_CANCELLED: _CreditRequestState.ValueType  # 5
+    """Withdrawn by the vendor before it was decided. Final."""
+    CREDIT_REQUEST_STATE_EXPIRED: _CreditRequestState.ValueType  # 6
+    """Not decided in time. Final."""
 
 class CreditRequestState(_CreditRequestState, metaclass=_CreditRequestStateEnumTypeWrapper):
     """Life of a credit request."""
@@ -73,6 +81,10 @@ CREDIT_REQUEST_STATE_CONFIRMED: CreditRequestState.ValueType  # 3
 """Posted to the ledger. Final."""
 CREDIT_REQUEST_STATE_REJECTED: CreditRequestState.ValueType  # 4
 """Not granted. Final."""
+CREDIT_REQUEST_STATE_CANCELLED: CreditRequestState.ValueType  # 5
+"""Withdrawn by the vendor before it was decided. Final."""
+CREDIT_REQUEST_STATE_EXPIRED: CreditRequestState.ValueType  # 6
+"""Not decided in time. Final."""
 Global___CreditRequestState: _TypeAlias = CreditRequestState  # noqa: Y015
 
 class _VendorEntryKind:
@@ -499,19 +511,27 @@ class SubmitCreditRequestRequest(_message.Message):
 
     VENDOR_ID_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    EVIDENCE_REFERENCE_FIELD_NUMBER: _builtins.int
     vendor_id: _builtins.int
     """The vendor that wants credit."""
     amount: _builtins.int
     """Amount in minor units, 1 to 10^12."""
+    note: _builtins.str
+    """What the vendor wants to tell whoever decides; up to 500 characters."""
+    evidence_reference: _builtins.str
+    """Where the evidence is: the reference of a bank transfer, a purchase order, an invoice; up to 200 characters."""
     def __init__(
         self,
         *,
         vendor_id: _builtins.int = ...,
         amount: _builtins.int = ...,
+        note: _builtins.str = ...,
+        evidence_reference: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "vendor_id", b"vendor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "evidence_reference", b"evidence_reference", "note", b"note", "vendor_id", b"vendor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -571,7 +591,7 @@ class ApproveCreditRequestResponse(_message.Message):
 
     STATUS_FIELD_NUMBER: _builtins.int
     status: Global___Acknowledgement.ValueType
-    """Always ACCEPTED."""
+    """ACCEPTED, or AWAITS_SECOND_APPROVAL while a second operator must approve too."""
     def __init__(
         self,
         *,
@@ -634,6 +654,56 @@ class RejectCreditRequestResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RejectCreditRequestResponse: _TypeAlias = RejectCreditRequestResponse  # noqa: Y015
+
+@_typing.final
+class CancelCreditRequestRequest(_message.Message):
+    """Names the request to cancel."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """Request id."""
+    reason: _builtins.str
+    """Why, for the records; up to 500 characters."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelCreditRequestRequest: _TypeAlias = CancelCreditRequestRequest  # noqa: Y015
+
+@_typing.final
+class CancelCreditRequestResponse(_message.Message):
+    """The cancelled request."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def data(self) -> Global___CreditRequest:
+        """The request."""
+
+    def __init__(
+        self,
+        *,
+        data: Global___CreditRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelCreditRequestResponse: _TypeAlias = CancelCreditRequestResponse  # noqa: Y015
 
 @_typing.final
 class GetCreditRequestRequest(_message.Message):
@@ -1079,6 +1149,10 @@ class CreditRequest(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     SUBMITTED_BY_FIELD_NUMBER: _builtins.int
     DECIDED_BY_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    EVIDENCE_REFERENCE_FIELD_NUMBER: _builtins.int
+    APPROVALS_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Request id."""
     vendor_id: _builtins.int
@@ -1088,11 +1162,17 @@ class CreditRequest(_message.Message):
     state: Global___CreditRequestState.ValueType
     """Where the request stands."""
     reason: _builtins.str
-    """Why it was rejected."""
+    """Why it was rejected or cancelled."""
     submitted_by: _builtins.str
     """Who submitted it; shown to operators that read or list requests."""
     decided_by: _builtins.str
-    """Who approved or rejected it; shown to operators that read or list requests."""
+    """Who decided it: gave the last approval, rejected or cancelled it, or `peer:scheduler` where it expired; shown to operators that read or
+    list requests.
+    """
+    note: _builtins.str
+    """What the vendor told whoever decides."""
+    evidence_reference: _builtins.str
+    """Where the evidence is."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was submitted."""
@@ -1100,6 +1180,14 @@ class CreditRequest(_message.Message):
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """When its state last changed."""
+
+    @_builtins.property
+    def approvals(self) -> Global___CreditRequestApprovals:
+        """The approvals it has and needs; shown to those that read or list requests."""
+
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """When it expires if nobody has decided by then; shown to those that read or list requests, while it is pending."""
 
     def __init__(
         self,
@@ -1113,13 +1201,21 @@ class CreditRequest(_message.Message):
         reason: _builtins.str | None = ...,
         submitted_by: _builtins.str | None = ...,
         decided_by: _builtins.str | None = ...,
+        note: _builtins.str | None = ...,
+        evidence_reference: _builtins.str | None = ...,
+        approvals: Global___CreditRequestApprovals | None = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_decided_by", b"_decided_by", "_reason", b"_reason", "_submitted_by", b"_submitted_by", "created_at", b"created_at", "decided_by", b"decided_by", "reason", b"reason", "submitted_by", b"submitted_by", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_decided_by", b"_decided_by", "_evidence_reference", b"_evidence_reference", "_note", b"_note", "_reason", b"_reason", "_submitted_by", b"_submitted_by", "approvals", b"approvals", "created_at", b"created_at", "decided_by", b"decided_by", "evidence_reference", b"evidence_reference", "expires_at", b"expires_at", "note", b"note", "reason", b"reason", "submitted_by", b"submitted_by", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_decided_by", b"_decided_by", "_reason", b"_reason", "_submitted_by", b"_submitted_by", "amount", b"amount", "created_at", b"created_at", "decided_by", b"decided_by", "id", b"id", "reason", b"reason", "state", b"state", "submitted_by", b"submitted_by", "updated_at", b"updated_at", "vendor_id", b"vendor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_decided_by", b"_decided_by", "_evidence_reference", b"_evidence_reference", "_note", b"_note", "_reason", b"_reason", "_submitted_by", b"_submitted_by", "amount", b"amount", "approvals", b"approvals", "created_at", b"created_at", "decided_by", b"decided_by", "evidence_reference", b"evidence_reference", "expires_at", b"expires_at", "id", b"id", "note", b"note", "reason", b"reason", "state", b"state", "submitted_by", b"submitted_by", "updated_at", b"updated_at", "vendor_id", b"vendor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__decided_by: _TypeAlias = _typing.Literal["decided_by"]  # noqa: Y015
     _WhichOneofArgType__decided_by: _TypeAlias = _typing.Literal["_decided_by", b"_decided_by"]  # noqa: Y015
+    _WhichOneofReturnType__evidence_reference: _TypeAlias = _typing.Literal["evidence_reference"]  # noqa: Y015
+    _WhichOneofArgType__evidence_reference: _TypeAlias = _typing.Literal["_evidence_reference", b"_evidence_reference"]  # noqa: Y015
+    _WhichOneofReturnType__note: _TypeAlias = _typing.Literal["note"]  # noqa: Y015
+    _WhichOneofArgType__note: _TypeAlias = _typing.Literal["_note", b"_note"]  # noqa: Y015
     _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
     _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
     _WhichOneofReturnType__submitted_by: _TypeAlias = _typing.Literal["submitted_by"]  # noqa: Y015
@@ -1127,11 +1223,73 @@ class CreditRequest(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__decided_by) -> _WhichOneofReturnType__decided_by | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__evidence_reference) -> _WhichOneofReturnType__evidence_reference | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__note) -> _WhichOneofReturnType__note | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__submitted_by) -> _WhichOneofReturnType__submitted_by | None: ...
 
 Global___CreditRequest: _TypeAlias = CreditRequest  # noqa: Y015
+
+@_typing.final
+class CreditRequestApprovals(_message.Message):
+    """The approvals of a credit request."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NEEDED_FIELD_NUMBER: _builtins.int
+    GIVEN_FIELD_NUMBER: _builtins.int
+    needed: _builtins.int
+    """How many different operators must approve the amount, by the deployment's present setting."""
+    @_builtins.property
+    def given(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreditRequestApproval]:
+        """Approvals given so far, the first one first."""
+
+    def __init__(
+        self,
+        *,
+        needed: _builtins.int = ...,
+        given: _abc.Iterable[Global___CreditRequestApproval] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["given", b"given", "needed", b"needed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreditRequestApprovals: _TypeAlias = CreditRequestApprovals  # noqa: Y015
+
+@_typing.final
+class CreditRequestApproval(_message.Message):
+    """One operator's approval of a credit request. Never changed or removed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPROVED_AT_FIELD_NUMBER: _builtins.int
+    APPROVED_BY_FIELD_NUMBER: _builtins.int
+    approved_by: _builtins.str
+    """Who gave it; shown to operators that read or list requests."""
+    @_builtins.property
+    def approved_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was given."""
+
+    def __init__(
+        self,
+        *,
+        approved_at: _timestamp_pb2.Timestamp | None = ...,
+        approved_by: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_approved_by", b"_approved_by", "approved_at", b"approved_at", "approved_by", b"approved_by"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_approved_by", b"_approved_by", "approved_at", b"approved_at", "approved_by", b"approved_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__approved_by: _TypeAlias = _typing.Literal["approved_by"]  # noqa: Y015
+    _WhichOneofArgType__approved_by: _TypeAlias = _typing.Literal["_approved_by", b"_approved_by"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__approved_by) -> _WhichOneofReturnType__approved_by | None: ...
+
+Global___CreditRequestApproval: _TypeAlias = CreditRequestApproval  # noqa: Y015
 
 @_typing.final
 class Debit(_message.Message):

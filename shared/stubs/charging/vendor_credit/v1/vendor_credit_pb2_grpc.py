@@ -347,6 +347,11 @@ class CreditRequestServiceStub:
                 request_serializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.RejectCreditRequestRequest.SerializeToString,
                 response_deserializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.RejectCreditRequestResponse.FromString,
                 _registered_method=True)
+        self.CancelCreditRequest = channel.unary_unary(
+                '/charging.vendor_credit.v1.CreditRequestService/CancelCreditRequest',
+                request_serializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.CancelCreditRequestRequest.SerializeToString,
+                response_deserializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.CancelCreditRequestResponse.FromString,
+                _registered_method=True)
         self.GetCreditRequest = channel.unary_unary(
                 '/charging.vendor_credit.v1.CreditRequestService/GetCreditRequest',
                 request_serializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.GetCreditRequestRequest.SerializeToString,
@@ -373,8 +378,10 @@ class CreditRequestServiceServicer:
 
     def ApproveCreditRequest(self, request, context):
         """Approves a pending request: durable when answered, posted to the ledger exactly once soon after, and before any later charge is decided.
-        Approving again is the same answer and one posting. The approver is never the submitter.
-        Errors: NOT_FOUND; FAILED_PRECONDITION (FOUR_EYES, BALANCE_CAP); ABORTED (REQUEST_DECIDED) for a rejected request.
+        Approving again is the same answer and one posting. The approver is never the submitter. Above the deployment's threshold two different
+        operators must approve: the first is answered `awaits_second_approval`, and the request stays pending until the second.
+        Errors: NOT_FOUND; FAILED_PRECONDITION (FOUR_EYES, BALANCE_CAP); PERMISSION_DENIED (APPROVAL_LIMIT) for an amount above the operator's own
+        limit; ABORTED (REQUEST_DECIDED) for a request that was rejected, cancelled or has expired.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -382,7 +389,16 @@ class CreditRequestServiceServicer:
 
     def RejectCreditRequest(self, request, context):
         """Rejects a pending request. Rejecting again is the same answer.
-        Errors: NOT_FOUND; ABORTED (REQUEST_DECIDED) for an approved request.
+        Errors: NOT_FOUND; ABORTED (REQUEST_DECIDED) for a request that was approved, cancelled or has expired.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelCreditRequest(self, request, context):
+        """Withdraws a pending request in the vendor's name; approvals it already has are void. Cancelling again is the same answer.
+        Errors: NOT_FOUND, also for a request of another's vendor; ABORTED (REQUEST_DECIDED) for a request that was approved, rejected or has
+        expired.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -419,6 +435,11 @@ def add_CreditRequestServiceServicer_to_server(servicer, server):
                     servicer.RejectCreditRequest,
                     request_deserializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.RejectCreditRequestRequest.FromString,
                     response_serializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.RejectCreditRequestResponse.SerializeToString,
+            ),
+            'CancelCreditRequest': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelCreditRequest,
+                    request_deserializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.CancelCreditRequestRequest.FromString,
+                    response_serializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.CancelCreditRequestResponse.SerializeToString,
             ),
             'GetCreditRequest': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCreditRequest,
@@ -513,6 +534,33 @@ class CreditRequestService:
             '/charging.vendor_credit.v1.CreditRequestService/RejectCreditRequest',
             charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.RejectCreditRequestRequest.SerializeToString,
             charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.RejectCreditRequestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelCreditRequest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/charging.vendor_credit.v1.CreditRequestService/CancelCreditRequest',
+            charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.CancelCreditRequestRequest.SerializeToString,
+            charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.CancelCreditRequestResponse.FromString,
             options,
             channel_credentials,
             insecure,

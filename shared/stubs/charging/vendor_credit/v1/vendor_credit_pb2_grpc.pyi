@@ -139,12 +139,19 @@ class CreditRequestServiceStub:
     """
     ApproveCreditRequest: _grpc.UnaryUnaryMultiCallable[_vendor_credit_pb2.ApproveCreditRequestRequest, _vendor_credit_pb2.ApproveCreditRequestResponse]
     """Approves a pending request: durable when answered, posted to the ledger exactly once soon after, and before any later charge is decided.
-    Approving again is the same answer and one posting. The approver is never the submitter.
-    Errors: NOT_FOUND; FAILED_PRECONDITION (FOUR_EYES, BALANCE_CAP); ABORTED (REQUEST_DECIDED) for a rejected request.
+    Approving again is the same answer and one posting. The approver is never the submitter. Above the deployment's threshold two different
+    operators must approve: the first is answered `awaits_second_approval`, and the request stays pending until the second.
+    Errors: NOT_FOUND; FAILED_PRECONDITION (FOUR_EYES, BALANCE_CAP); PERMISSION_DENIED (APPROVAL_LIMIT) for an amount above the operator's own
+    limit; ABORTED (REQUEST_DECIDED) for a request that was rejected, cancelled or has expired.
     """
     RejectCreditRequest: _grpc.UnaryUnaryMultiCallable[_vendor_credit_pb2.RejectCreditRequestRequest, _vendor_credit_pb2.RejectCreditRequestResponse]
     """Rejects a pending request. Rejecting again is the same answer.
-    Errors: NOT_FOUND; ABORTED (REQUEST_DECIDED) for an approved request.
+    Errors: NOT_FOUND; ABORTED (REQUEST_DECIDED) for a request that was approved, cancelled or has expired.
+    """
+    CancelCreditRequest: _grpc.UnaryUnaryMultiCallable[_vendor_credit_pb2.CancelCreditRequestRequest, _vendor_credit_pb2.CancelCreditRequestResponse]
+    """Withdraws a pending request in the vendor's name; approvals it already has are void. Cancelling again is the same answer.
+    Errors: NOT_FOUND, also for a request of another's vendor; ABORTED (REQUEST_DECIDED) for a request that was approved, rejected or has
+    expired.
     """
     GetCreditRequest: _grpc.UnaryUnaryMultiCallable[_vendor_credit_pb2.GetCreditRequestRequest, _vendor_credit_pb2.GetCreditRequestResponse]
     """Returns one request. A partner sees only those of its vendors. Errors: NOT_FOUND."""
@@ -162,12 +169,19 @@ class CreditRequestServiceAsyncStub(CreditRequestServiceStub):
     """
     ApproveCreditRequest: _aio.UnaryUnaryMultiCallable[_vendor_credit_pb2.ApproveCreditRequestRequest, _vendor_credit_pb2.ApproveCreditRequestResponse]  # type: ignore[assignment]
     """Approves a pending request: durable when answered, posted to the ledger exactly once soon after, and before any later charge is decided.
-    Approving again is the same answer and one posting. The approver is never the submitter.
-    Errors: NOT_FOUND; FAILED_PRECONDITION (FOUR_EYES, BALANCE_CAP); ABORTED (REQUEST_DECIDED) for a rejected request.
+    Approving again is the same answer and one posting. The approver is never the submitter. Above the deployment's threshold two different
+    operators must approve: the first is answered `awaits_second_approval`, and the request stays pending until the second.
+    Errors: NOT_FOUND; FAILED_PRECONDITION (FOUR_EYES, BALANCE_CAP); PERMISSION_DENIED (APPROVAL_LIMIT) for an amount above the operator's own
+    limit; ABORTED (REQUEST_DECIDED) for a request that was rejected, cancelled or has expired.
     """
     RejectCreditRequest: _aio.UnaryUnaryMultiCallable[_vendor_credit_pb2.RejectCreditRequestRequest, _vendor_credit_pb2.RejectCreditRequestResponse]  # type: ignore[assignment]
     """Rejects a pending request. Rejecting again is the same answer.
-    Errors: NOT_FOUND; ABORTED (REQUEST_DECIDED) for an approved request.
+    Errors: NOT_FOUND; ABORTED (REQUEST_DECIDED) for a request that was approved, cancelled or has expired.
+    """
+    CancelCreditRequest: _aio.UnaryUnaryMultiCallable[_vendor_credit_pb2.CancelCreditRequestRequest, _vendor_credit_pb2.CancelCreditRequestResponse]  # type: ignore[assignment]
+    """Withdraws a pending request in the vendor's name; approvals it already has are void. Cancelling again is the same answer.
+    Errors: NOT_FOUND, also for a request of another's vendor; ABORTED (REQUEST_DECIDED) for a request that was approved, rejected or has
+    expired.
     """
     GetCreditRequest: _aio.UnaryUnaryMultiCallable[_vendor_credit_pb2.GetCreditRequestRequest, _vendor_credit_pb2.GetCreditRequestResponse]  # type: ignore[assignment]
     """Returns one request. A partner sees only those of its vendors. Errors: NOT_FOUND."""
@@ -194,8 +208,10 @@ class CreditRequestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_vendor_credit_pb2.ApproveCreditRequestResponse, _abc.Awaitable[_vendor_credit_pb2.ApproveCreditRequestResponse]]:
         """Approves a pending request: durable when answered, posted to the ledger exactly once soon after, and before any later charge is decided.
-        Approving again is the same answer and one posting. The approver is never the submitter.
-        Errors: NOT_FOUND; FAILED_PRECONDITION (FOUR_EYES, BALANCE_CAP); ABORTED (REQUEST_DECIDED) for a rejected request.
+        Approving again is the same answer and one posting. The approver is never the submitter. Above the deployment's threshold two different
+        operators must approve: the first is answered `awaits_second_approval`, and the request stays pending until the second.
+        Errors: NOT_FOUND; FAILED_PRECONDITION (FOUR_EYES, BALANCE_CAP); PERMISSION_DENIED (APPROVAL_LIMIT) for an amount above the operator's own
+        limit; ABORTED (REQUEST_DECIDED) for a request that was rejected, cancelled or has expired.
         """
 
     @_abc_1.abstractmethod
@@ -205,7 +221,18 @@ class CreditRequestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_vendor_credit_pb2.RejectCreditRequestResponse, _abc.Awaitable[_vendor_credit_pb2.RejectCreditRequestResponse]]:
         """Rejects a pending request. Rejecting again is the same answer.
-        Errors: NOT_FOUND; ABORTED (REQUEST_DECIDED) for an approved request.
+        Errors: NOT_FOUND; ABORTED (REQUEST_DECIDED) for a request that was approved, cancelled or has expired.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelCreditRequest(
+        self,
+        request: _vendor_credit_pb2.CancelCreditRequestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_vendor_credit_pb2.CancelCreditRequestResponse, _abc.Awaitable[_vendor_credit_pb2.CancelCreditRequestResponse]]:
+        """Withdraws a pending request in the vendor's name; approvals it already has are void. Cancelling again is the same answer.
+        Errors: NOT_FOUND, also for a request of another's vendor; ABORTED (REQUEST_DECIDED) for a request that was approved, rejected or has
+        expired.
         """
 
     @_abc_1.abstractmethod
