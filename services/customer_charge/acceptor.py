@@ -52,7 +52,7 @@ class Acceptor:
     async def accept(self, order: ChargeOrder) -> Accepted:
         """Accept one charge. Raises NotFound for an unknown vendor or customer, and what `accept_charges` says of the order."""
         if not self._vendors.known(order.vendor_id):
-            await self._require(self._vendors, "vendor", "vendor_id", order.vendor_id)
+            await self.require_vendor(order.vendor_id)
         if not self._customers.known(order.customer_id):
             await self._require(self._customers, "customer", "customer_id", order.customer_id)
         return await self._batcher.submit(order)
@@ -69,6 +69,10 @@ class Acceptor:
             accepted = iter(await self._accept_batch(good) if good else [])
             results += [refused.get(order.charge_id) or next(accepted) for order in chunk]
         return results
+
+    async def require_vendor(self, vendor_id: int) -> None:
+        """Raise NotFound for an unknown vendor, Unavailable when it is not known here and nobody can be asked."""
+        await self._require(self._vendors, "vendor", "vendor_id", vendor_id)
 
     async def close(self) -> None:
         """Refuse new charges and wait for those under way."""

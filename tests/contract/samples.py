@@ -175,6 +175,9 @@ _CUSTOMER_CHARGE = {
     "ChargeService/BatchIncreaseCredit": _of_vendor(_batch),
     "ChargeService/GetCharge": _of_object(lambda key: charge_pb.GetChargeRequest(id=key), lambda world: world.ours.charge, MISSING_CHARGE),
     "ChargeService/ListCharges": _of_vendor(lambda world: charge_pb.ListChargesRequest(vendor_id=world.ours.vendor)),
+    "ChargeService/ResolveCharge": _of_vendor(
+        lambda world: charge_pb.ResolveChargeRequest(vendor_id=world.ours.vendor, idempotency_key=str(uuid4()))
+    ),
     "BooksService/GetBooks": Sample(_fixed(lambda _: charge_pb.GetBooksRequest())),
 }
 

@@ -8,6 +8,7 @@ from services.customer_charge.domain.charges import Charge, ChargeOrder, ChargeS
 from services.customer_charge.handlers.page_tokens import page_token_charge
 from services.customer_charge.operations import read_charges
 from services.customer_charge.operations.accept_charges import Accepted
+from services.customer_charge.operations.resolve_charge import resolve_charge
 from services.customer_charge.settlement_watch import SettlementWatch
 from shared.call import Call, current_call
 from shared.database import Database
@@ -84,6 +85,14 @@ class ChargeServicer(customer_charge_pb2_grpc.ChargeServiceServicer):
         results = await self._acceptor.accept_many(orders)
         return pb.BatchIncreaseCreditResponse(results=[_batch_result(result) for result in results])
 
+    async def ResolveCharge(self, request: pb.ResolveChargeRequest, context: Context) -> pb.ResolveChargeResponse:
+        """Return the charge of a key, final if that was waited for, or seal the key."""
+        await self._acceptor.require_vendor(request.vendor_id)
+        charge = await resolve_charge(self._database, request.vendor_id, request.idempotency_key)
+        if charge is not None and request.wait_seconds and charge.state == ChargeState.ACCEPTED:
+            charge = await self._final(charge, request.wait_seconds, current_call())
+        return pb.ResolveChargeResponse(data=resolved_message(charge))
+
     async def GetCharge(self, request: pb.GetChargeRequest, context: Context) -> pb.GetChargeResponse:
         """Return one charge."""
         charge = await read_charges.get_charge(self._database, request.id, current_call().caller.visible_vendors)
@@ -114,6 +123,14 @@ def _batch_result(result: Accepted | ChargingError) -> pb.BatchResult:
         message.ClearField("metadata")
         return pb.BatchResult(charge=message, replayed=result.replayed)
     return pb.BatchResult(error=pb.ItemError(reason=result.reason, message=result.message, code=int(result.code)))
+
+
+def resolved_message(charge: Charge | None) -> pb.ResolvedCharge:
+    """Return the wire form of what a key stands for; None is a sealed one."""
+    if charge is None:
+        return pb.ResolvedCharge(state=pb.RESOLVED_STATE_SEALED)
+    # The fields and states of a charge have the same numbers there.
+    return pb.ResolvedCharge.FromString(charge_message(charge).SerializeToString())
 
 
 def charge_message(charge: Charge) -> pb.Charge:

@@ -69,7 +69,11 @@ CATALOGUE: Mapping[str, Reason] = {
     "IDEMPOTENCY_KEY_RUNNING": Reason(
         409, "A call with this key is still running", "Wait a moment and repeat the same call with the same key."
     ),
-    "KEY_SEALED": Reason(409, "The key is sealed", "The call with this key can never run: nothing was charged, and a new key may be used."),
+    "KEY_SEALED": Reason(
+        409,
+        "The key is sealed",
+        "The key was resolved before it made a charge, so it never will: nothing was charged, and a new key may be used.",
+    ),
     "IDEMPOTENCY_KEY_REUSED": Reason(422, "The key was used for another request", "Repeat exactly the first request, or use a new key."),
     # Limits and trouble.
     "RATE_LIMITED": Reason(429, "Too many requests", "Try again after `Retry-After` seconds. Nothing was done."),

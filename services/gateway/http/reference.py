@@ -26,7 +26,8 @@ _MANNERS = """\
 Send `Authorization: Token <token>` with everything but the sign-in.
 
 Give every write an `Idempotency-Key` of your own, and repeat it with the same key when no answer came: it has one effect, however often it
-arrives. A replay says `Idempotent-Replayed: true`.
+arrives. A replay says `Idempotent-Replayed: true`. To give a charge up instead, `POST /api/customer/charges/resolve/`: it answers the
+charge that the key made, or seals the key so that it never makes one.
 
 A charge is answered 202 `accepted` as soon as it is durable, and becomes `succeeded` or `failed` by itself. `Prefer: wait=5` asks to be
 answered with the outcome. Errors are problem documents (RFC 9457); decide by their `reason`, which the error catalogue explains. On 429 and

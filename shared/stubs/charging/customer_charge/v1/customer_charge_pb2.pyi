@@ -51,6 +51,38 @@ CHARGE_STATE_FAILED: ChargeState.ValueType  # 3
 """Refused; no balance was changed. Final."""
 Global___ChargeState: _TypeAlias = ChargeState  # noqa: Y015
 
+class _ResolvedState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ResolvedStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ResolvedState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RESOLVED_STATE_UNSPECIFIED: _ResolvedState.ValueType  # 0
+    """Never sent."""
+    RESOLVED_STATE_ACCEPTED: _ResolvedState.ValueType  # 1
+    """A charge that is durable and not decided yet."""
+    RESOLVED_STATE_SUCCEEDED: _ResolvedState.ValueType  # 2
+    """A charge whose vendor was debited and whose customer was credited. Final."""
+    RESOLVED_STATE_FAILED: _ResolvedState.ValueType  # 3
+    """A charge that was refused; no balance was changed. Final."""
+    RESOLVED_STATE_SEALED: _ResolvedState.ValueType  # 4
+    """No charge, and none can ever be made with this key. Final."""
+
+class ResolvedState(_ResolvedState, metaclass=_ResolvedStateEnumTypeWrapper):
+    """Where an idempotency key has led: the values of ChargeState under the same numbers, and SEALED."""
+
+RESOLVED_STATE_UNSPECIFIED: ResolvedState.ValueType  # 0
+"""Never sent."""
+RESOLVED_STATE_ACCEPTED: ResolvedState.ValueType  # 1
+"""A charge that is durable and not decided yet."""
+RESOLVED_STATE_SUCCEEDED: ResolvedState.ValueType  # 2
+"""A charge whose vendor was debited and whose customer was credited. Final."""
+RESOLVED_STATE_FAILED: ResolvedState.ValueType  # 3
+"""A charge that was refused; no balance was changed. Final."""
+RESOLVED_STATE_SEALED: ResolvedState.ValueType  # 4
+"""No charge, and none can ever be made with this key. Final."""
+Global___ResolvedState: _TypeAlias = ResolvedState  # noqa: Y015
+
 class _FailureReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -453,6 +485,62 @@ class BatchIncreaseCreditResponse(_message.Message):
 Global___BatchIncreaseCreditResponse: _TypeAlias = BatchIncreaseCreditResponse  # noqa: Y015
 
 @_typing.final
+class ResolveChargeRequest(_message.Message):
+    """Names the idempotency key to resolve."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENDOR_ID_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    WAIT_SECONDS_FIELD_NUMBER: _builtins.int
+    vendor_id: _builtins.int
+    """The vendor that the key was used for."""
+    idempotency_key: _builtins.str
+    """The key of the call or of the item of a batch; 1 to 255 printable ASCII characters without a blank at either end."""
+    wait_seconds: _builtins.int
+    """Where the key made a charge, answer only when that is final, or after this many seconds; 0 answers at once. REST callers send
+    `Prefer: wait=N`.
+    """
+    def __init__(
+        self,
+        *,
+        vendor_id: _builtins.int = ...,
+        idempotency_key: _builtins.str = ...,
+        wait_seconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "vendor_id", b"vendor_id", "wait_seconds", b"wait_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveChargeRequest: _TypeAlias = ResolveChargeRequest  # noqa: Y015
+
+@_typing.final
+class ResolveChargeResponse(_message.Message):
+    """What became of the key."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def data(self) -> Global___ResolvedCharge:
+        """The charge, or a status `sealed` and nothing else."""
+
+    def __init__(
+        self,
+        *,
+        data: Global___ResolvedCharge | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveChargeResponse: _TypeAlias = ResolveChargeResponse  # noqa: Y015
+
+@_typing.final
 class GetChargeRequest(_message.Message):
     """Names the charge to read."""
 
@@ -800,6 +888,111 @@ class Charge(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__external_id) -> _WhichOneofReturnType__external_id | None: ...
 
 Global___Charge: _TypeAlias = Charge  # noqa: Y015
+
+@_typing.final
+class ResolvedCharge(_message.Message):
+    """What became of an idempotency key: the fields of Charge under the same numbers, all of them absent but `state` for a sealed key."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ID_FIELD_NUMBER: _builtins.int
+    VENDOR_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    SETTLED_AT_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    EXTERNAL_ID_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Charge id, a UUID (version 7)."""
+    vendor_id: _builtins.int
+    """The vendor that pays."""
+    customer_id: _builtins.int
+    """The customer that receives."""
+    amount: _builtins.int
+    """Amount in minor units."""
+    state: Global___ResolvedState.ValueType
+    """Where the charge stands, or SEALED."""
+    external_id: _builtins.str
+    """The caller's own name for the charge; absent when it gave none."""
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was accepted."""
+
+    @_builtins.property
+    def settled_at(self) -> _timestamp_pb2.Timestamp:
+        """When it became final."""
+
+    @_builtins.property
+    def failure(self) -> Global___ChargeFailure:
+        """Why it failed."""
+
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The caller's own notes; absent when it gave none."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str | None = ...,
+        vendor_id: _builtins.int | None = ...,
+        customer_id: _builtins.int | None = ...,
+        amount: _builtins.int | None = ...,
+        state: Global___ResolvedState.ValueType = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+        settled_at: _timestamp_pb2.Timestamp | None = ...,
+        failure: Global___ChargeFailure | None = ...,
+        external_id: _builtins.str | None = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_amount", b"_amount", "_customer_id", b"_customer_id", "_external_id", b"_external_id", "_id", b"_id", "_vendor_id", b"_vendor_id", "amount", b"amount", "created_at", b"created_at", "customer_id", b"customer_id", "external_id", b"external_id", "failure", b"failure", "id", b"id", "settled_at", b"settled_at", "vendor_id", b"vendor_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amount", b"_amount", "_customer_id", b"_customer_id", "_external_id", b"_external_id", "_id", b"_id", "_vendor_id", b"_vendor_id", "amount", b"amount", "created_at", b"created_at", "customer_id", b"customer_id", "external_id", b"external_id", "failure", b"failure", "id", b"id", "metadata", b"metadata", "settled_at", b"settled_at", "state", b"state", "vendor_id", b"vendor_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__amount: _TypeAlias = _typing.Literal["amount"]  # noqa: Y015
+    _WhichOneofArgType__amount: _TypeAlias = _typing.Literal["_amount", b"_amount"]  # noqa: Y015
+    _WhichOneofReturnType__customer_id: _TypeAlias = _typing.Literal["customer_id"]  # noqa: Y015
+    _WhichOneofArgType__customer_id: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id"]  # noqa: Y015
+    _WhichOneofReturnType__external_id: _TypeAlias = _typing.Literal["external_id"]  # noqa: Y015
+    _WhichOneofArgType__external_id: _TypeAlias = _typing.Literal["_external_id", b"_external_id"]  # noqa: Y015
+    _WhichOneofReturnType__id: _TypeAlias = _typing.Literal["id"]  # noqa: Y015
+    _WhichOneofArgType__id: _TypeAlias = _typing.Literal["_id", b"_id"]  # noqa: Y015
+    _WhichOneofReturnType__vendor_id: _TypeAlias = _typing.Literal["vendor_id"]  # noqa: Y015
+    _WhichOneofArgType__vendor_id: _TypeAlias = _typing.Literal["_vendor_id", b"_vendor_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__amount) -> _WhichOneofReturnType__amount | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__customer_id) -> _WhichOneofReturnType__customer_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__external_id) -> _WhichOneofReturnType__external_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__id) -> _WhichOneofReturnType__id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__vendor_id) -> _WhichOneofReturnType__vendor_id | None: ...
+
+Global___ResolvedCharge: _TypeAlias = ResolvedCharge  # noqa: Y015
 
 @_typing.final
 class ChargeFailure(_message.Message):

@@ -254,6 +254,11 @@ class ChargeServiceStub:
                 request_serializer=charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.BatchIncreaseCreditRequest.SerializeToString,
                 response_deserializer=charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.BatchIncreaseCreditResponse.FromString,
                 _registered_method=True)
+        self.ResolveCharge = channel.unary_unary(
+                '/charging.customer_charge.v1.ChargeService/ResolveCharge',
+                request_serializer=charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.ResolveChargeRequest.SerializeToString,
+                response_deserializer=charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.ResolveChargeResponse.FromString,
+                _registered_method=True)
         self.GetCharge = channel.unary_unary(
                 '/charging.customer_charge.v1.ChargeService/GetCharge',
                 request_serializer=charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.GetChargeRequest.SerializeToString,
@@ -289,6 +294,17 @@ class ChargeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ResolveCharge(self, request, context):
+        """Tells for certain what became of an idempotency key, for a caller that got no answer. A key that made a charge, alone or in a batch,
+        answers the charge. A key that made none is sealed: whoever uses it from now on, also a request that is on its way right now, is
+        answered ABORTED (KEY_SEALED) and charges nothing. Repeatable: a sealed key answers `sealed` for ever.
+
+        Errors: NOT_FOUND for a vendor that is missing or not the caller's; INVALID_ARGUMENT; RESOURCE_EXHAUSTED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetCharge(self, request, context):
         """Returns one charge. A partner sees only charges of its vendors. Errors: NOT_FOUND.
         """
@@ -315,6 +331,11 @@ def add_ChargeServiceServicer_to_server(servicer, server):
                     servicer.BatchIncreaseCredit,
                     request_deserializer=charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.BatchIncreaseCreditRequest.FromString,
                     response_serializer=charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.BatchIncreaseCreditResponse.SerializeToString,
+            ),
+            'ResolveCharge': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveCharge,
+                    request_deserializer=charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.ResolveChargeRequest.FromString,
+                    response_serializer=charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.ResolveChargeResponse.SerializeToString,
             ),
             'GetCharge': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCharge,
@@ -382,6 +403,33 @@ class ChargeService:
             '/charging.customer_charge.v1.ChargeService/BatchIncreaseCredit',
             charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.BatchIncreaseCreditRequest.SerializeToString,
             charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.BatchIncreaseCreditResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveCharge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/charging.customer_charge.v1.ChargeService/ResolveCharge',
+            charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.ResolveChargeRequest.SerializeToString,
+            charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.ResolveChargeResponse.FromString,
             options,
             channel_credentials,
             insecure,

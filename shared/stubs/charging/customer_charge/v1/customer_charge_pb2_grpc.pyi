@@ -120,6 +120,13 @@ class ChargeServiceStub:
     """Accepts many charges of one caller. Every item has its own idempotency key and its own result: a charge, or an error that says what
     IncreaseCredit would have said. Errors of the call itself: INVALID_ARGUMENT, NOT_FOUND for another's vendor, RESOURCE_EXHAUSTED.
     """
+    ResolveCharge: _grpc.UnaryUnaryMultiCallable[_customer_charge_pb2.ResolveChargeRequest, _customer_charge_pb2.ResolveChargeResponse]
+    """Tells for certain what became of an idempotency key, for a caller that got no answer. A key that made a charge, alone or in a batch,
+    answers the charge. A key that made none is sealed: whoever uses it from now on, also a request that is on its way right now, is
+    answered ABORTED (KEY_SEALED) and charges nothing. Repeatable: a sealed key answers `sealed` for ever.
+
+    Errors: NOT_FOUND for a vendor that is missing or not the caller's; INVALID_ARGUMENT; RESOURCE_EXHAUSTED.
+    """
     GetCharge: _grpc.UnaryUnaryMultiCallable[_customer_charge_pb2.GetChargeRequest, _customer_charge_pb2.GetChargeResponse]
     """Returns one charge. A partner sees only charges of its vendors. Errors: NOT_FOUND."""
     ListCharges: _grpc.UnaryUnaryMultiCallable[_customer_charge_pb2.ListChargesRequest, _customer_charge_pb2.ListChargesResponse]
@@ -140,6 +147,13 @@ class ChargeServiceAsyncStub(ChargeServiceStub):
     BatchIncreaseCredit: _aio.UnaryUnaryMultiCallable[_customer_charge_pb2.BatchIncreaseCreditRequest, _customer_charge_pb2.BatchIncreaseCreditResponse]  # type: ignore[assignment]
     """Accepts many charges of one caller. Every item has its own idempotency key and its own result: a charge, or an error that says what
     IncreaseCredit would have said. Errors of the call itself: INVALID_ARGUMENT, NOT_FOUND for another's vendor, RESOURCE_EXHAUSTED.
+    """
+    ResolveCharge: _aio.UnaryUnaryMultiCallable[_customer_charge_pb2.ResolveChargeRequest, _customer_charge_pb2.ResolveChargeResponse]  # type: ignore[assignment]
+    """Tells for certain what became of an idempotency key, for a caller that got no answer. A key that made a charge, alone or in a batch,
+    answers the charge. A key that made none is sealed: whoever uses it from now on, also a request that is on its way right now, is
+    answered ABORTED (KEY_SEALED) and charges nothing. Repeatable: a sealed key answers `sealed` for ever.
+
+    Errors: NOT_FOUND for a vendor that is missing or not the caller's; INVALID_ARGUMENT; RESOURCE_EXHAUSTED.
     """
     GetCharge: _aio.UnaryUnaryMultiCallable[_customer_charge_pb2.GetChargeRequest, _customer_charge_pb2.GetChargeResponse]  # type: ignore[assignment]
     """Returns one charge. A partner sees only charges of its vendors. Errors: NOT_FOUND."""
@@ -170,6 +184,19 @@ class ChargeServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_customer_charge_pb2.BatchIncreaseCreditResponse, _abc.Awaitable[_customer_charge_pb2.BatchIncreaseCreditResponse]]:
         """Accepts many charges of one caller. Every item has its own idempotency key and its own result: a charge, or an error that says what
         IncreaseCredit would have said. Errors of the call itself: INVALID_ARGUMENT, NOT_FOUND for another's vendor, RESOURCE_EXHAUSTED.
+        """
+
+    @_abc_1.abstractmethod
+    def ResolveCharge(
+        self,
+        request: _customer_charge_pb2.ResolveChargeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_customer_charge_pb2.ResolveChargeResponse, _abc.Awaitable[_customer_charge_pb2.ResolveChargeResponse]]:
+        """Tells for certain what became of an idempotency key, for a caller that got no answer. A key that made a charge, alone or in a batch,
+        answers the charge. A key that made none is sealed: whoever uses it from now on, also a request that is on its way right now, is
+        answered ABORTED (KEY_SEALED) and charges nothing. Repeatable: a sealed key answers `sealed` for ever.
+
+        Errors: NOT_FOUND for a vendor that is missing or not the caller's; INVALID_ARGUMENT; RESOURCE_EXHAUSTED.
         """
 
     @_abc_1.abstractmethod

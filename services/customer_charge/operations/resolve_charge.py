@@ -1,0 +1,32 @@
+"""RESOLVE: tell for certain what an idempotency key stands for, and seal it when it stands for nothing."""
+
+import structlog
+
+from services.customer_charge.domain.charges import Charge
+from services.customer_charge.storage import charge_keys, charges, sealed_keys
+from shared.clock import utc_now
+from shared.database import Connection, Database
+
+log = structlog.get_logger(__name__)
+
+
+async def resolve_charge(database: Database, vendor_id: int, key: str) -> Charge | None:
+    """Return the charge that the vendor's key made, as it is now, or seal the key and return None.
+
+    The key's row decides, and there is one: ACCEPT and RESOLVE insert it in the transaction of their effect, so whoever comes second waits
+    for the first and then reads what it said. Repeatable, also after an unknown outcome. The vendor must exist: that is checked before.
+    """
+
+    async def work(connection: Connection) -> Charge | None:
+        if await sealed_keys.seal_key(connection, vendor_id, key, utc_now()):
+            return None
+        # Read only now, in a statement of its own: whoever inserted the row has committed.
+        row = (await charge_keys.get_keys(connection, [(vendor_id, key)]))[vendor_id, key]
+        if row.charge_id is None:
+            return None
+        return (await charges.get_charges(connection, [row.charge_id]))[row.charge_id]
+
+    found = await database.transact(work)
+    if found is None:
+        log.info("charge.sealed", vendor_id=vendor_id)
+    return found
