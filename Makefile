@@ -15,7 +15,7 @@ STATE := $(or $(CHARGING_STATE_DIR),.charging)
 WITH_STACK = test -r $(STATE)/env || { echo "nothing runs in $(STATE): start it with 'make run' in another terminal" >&2; exit 1; }; \
 	caller=$$(export -p); set -a; . $(STATE)/env; eval "$$caller"; set +a;
 
-.PHONY: help setup run demo test test-faults test-load audit bench check lint format types proto proto-lint stubs psql \
+.PHONY: help setup run demo test test-faults test-load audit bench check lint format types proto proto-lint stubs cli psql \
 	grpcurl-examples up down clean lock
 
 help: ## show this list
@@ -23,14 +23,14 @@ help: ## show this list
 
 setup: $(STAMP) ## make .venv with exactly the locked packages (once per change of the lock)
 
-$(STAMP): requirements-dev.lock pyproject.toml shared/stubs/pyproject.toml
+$(STAMP): requirements-dev.lock pyproject.toml shared/stubs/pyproject.toml cli/pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and none is on PATH; name one: make PYTHON=/path/to/python setup" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "$(PYTHON) has no venv module. On Debian and Ubuntu this command brings it: sudo apt-get install -y python3-venv" >&2; exit 1; }
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@# setuptools warns of what an editable installation is; it is meant.
-	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e shared/stubs
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e shared/stubs -e cli
 	@touch $@
 
 run: $(STAMP) ## serve everything in this terminal until Ctrl-C
@@ -80,6 +80,10 @@ stubs: $(STAMP) ## build the wheel of the client stubs into dist/
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist shared/stubs
 	@ls dist/charging_stubs-*.whl
 
+cli: $(STAMP) ## build the wheel of the command `charging` into dist/
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist ./cli
+	@ls dist/charging_cli-*.whl
+
 psql: $(STAMP) ## open psql on the running stack; SERVICE=vendor_credit takes that service's role
 	@SERVICE=$(SERVICE) exec $(BIN)/python -m shared.local.psql
 
@@ -94,7 +98,7 @@ down: ## stop the stack of this folder, and its containers; their data stays
 	@test -z "$$(docker compose ps --quiet 2>/dev/null)" || docker compose down
 
 clean: down ## stop the stack, then remove its data, .venv and caches
-	rm -rf $(STATE) $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info shared/stubs/*.egg-info
+	rm -rf $(STATE) $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info shared/stubs/*.egg-info cli/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 lock: ## bring the locks in line with pyproject.toml; LOCK_ARGS=--upgrade takes the newest versions
