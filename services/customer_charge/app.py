@@ -1,12 +1,14 @@
 """Compose the customer-charge server."""
 
 from charging.customer_charge.v1 import customer_charge_pb2_grpc as rpc
+from charging.customer_charge.v1 import events_pb2_grpc as events_rpc
 
 from services.customer_charge.acceptor import Acceptor
 from services.customer_charge.existence import Existence
 from services.customer_charge.handlers.books import BooksServicer
 from services.customer_charge.handlers.charges import ChargeServicer
 from services.customer_charge.handlers.customers import CustomerServicer
+from services.customer_charge.handlers.events import EventIntakeServicer, EventServicer
 from services.customer_charge.settings import CustomerChargeSettings
 from services.customer_charge.settlement_watch import SettlementWatch
 from services.customer_charge.storage.customers import existing_customers
@@ -57,6 +59,8 @@ class CustomerChargeApp:
                     ChargeServicer(self.database, self.acceptor, self._watch),
                 ),
                 (rpc.add_BooksServiceServicer_to_server, BooksServicer(self.database, ledger)),
+                (events_rpc.add_EventServiceServicer_to_server, EventServicer(self.database)),
+                (events_rpc.add_EventIntakeServiceServicer_to_server, EventIntakeServicer(self.database)),
             ]
         )
         self.server = GrpcServer(

@@ -86,11 +86,17 @@ class VendorCreditClient:
 def _verdict(charge: PendingCharge, decision: vendor_credit_pb2.DebitDecision) -> Verdict:
     if decision.charge_id != charge.charge_id:
         raise _unreachable("the answer does not match the question")
+    balance_after = decision.balance_after if decision.HasField("balance_after") else None
     if decision.outcome == vendor_credit_pb2.DEBIT_OUTCOME_DEBITED:
-        return Verdict(charge, debited=True)
+        return Verdict(charge, debited=True, balance_after=balance_after)
     if decision.outcome == vendor_credit_pb2.DEBIT_OUTCOME_REFUSED and decision.reason in FAILURE_REASONS:
         return Verdict(
-            charge, debited=False, reason=FAILURE_REASONS[decision.reason], available=decision.available, shortfall=decision.shortfall
+            charge,
+            debited=False,
+            reason=FAILURE_REASONS[decision.reason],
+            available=decision.available,
+            shortfall=decision.shortfall,
+            balance_after=balance_after,
         )
     return Verdict(charge, debited=False)
 

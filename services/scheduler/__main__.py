@@ -9,8 +9,10 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from services.customer_charge.operations.sweep_charges import sweep_charges
 from services.customer_charge.settings import CustomerChargeSettings
 from services.customer_charge.vendor_ledger import VendorCreditClient
+from services.vendor_credit.event_feed import EventFeedClient
 from services.vendor_credit.operations.expire_credit_requests import expire_credit_requests
 from services.vendor_credit.operations.post_credit import sweep_unposted
+from services.vendor_credit.operations.relay_facts import relay_facts
 from services.vendor_credit.settings import VendorCreditSettings
 from shared.auth.peer_tokens import PEER_PREFIX
 from shared.clock import utc_now
@@ -43,6 +45,8 @@ class SchedulerApp:
             customer_charge.database_url, customer_charge.database_schema, pool_size=2, application_name=SERVICE
         )
         self._channel = open_channel(customer_charge.vendor_credit_address)
+        self._feed_channel = open_channel(customer_charge.customer_charge_address)
+        feed = EventFeedClient(self._feed_channel, lambda: tokens.token("customer_charge"))
         ledger = VendorCreditClient(self._channel, lambda: tokens.token("vendor_credit"))
         self._scheduler = AsyncIOScheduler(job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None})
         self._running: set[asyncio.Task[None]] = set()
@@ -61,9 +65,13 @@ class SchedulerApp:
                 ),
             )
 
+        async def relay() -> None:
+            await self._guarded("facts", lambda: relay_facts(self._vendor_database, feed))
+
         self._scheduler.add_job(sweep, "interval", seconds=customer_charge.sweep_seconds)
         self._scheduler.add_job(post, "interval", seconds=customer_charge.sweep_seconds)
         self._scheduler.add_job(expire, "interval", seconds=EXPIRY_SECONDS)
+        self._scheduler.add_job(relay, "interval", seconds=customer_charge.sweep_seconds)
 
     async def start(self) -> None:
         """Connect and begin."""
@@ -77,6 +85,7 @@ class SchedulerApp:
         if self._running:
             await asyncio.wait(self._running, timeout=self._drain_seconds)
         await self._channel.close()
+        await self._feed_channel.close()
         await self._vendor_database.close()
         await self._charge_database.close()
 

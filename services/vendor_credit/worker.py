@@ -1,16 +1,23 @@
-"""The vendor-credit worker: posts approved credit when it is woken."""
+"""The vendor-credit worker: posts approved credit when it is woken, and tells the feed of events."""
+
+from dataclasses import dataclass
 
 import dramatiq
+import grpc
 import structlog
 
+from services.vendor_credit.event_feed import EventFeedClient
 from services.vendor_credit.operations.post_credit import post_credit
+from services.vendor_credit.operations.relay_facts import relay_facts
 from services.vendor_credit.settings import VendorCreditSettings
 from services.vendor_credit.wakeups import QUEUE
 from shared.crash_points import arm
 from shared.database import Database
 from shared.errors import ChargingError
+from shared.guards import peer_tokens
 from shared.settings import load_settings
 from shared.telemetry import configure_logging
+from shared.transport.channels import open_channel
 from shared.wakeups.broker import build_broker
 from shared.wakeups.loop_resource import LoopResource
 from shared.wakeups.worker import run_worker
@@ -19,11 +26,27 @@ SERVICE = "vendor_credit.worker"
 log = structlog.get_logger(SERVICE)
 
 
-async def open_database(settings: VendorCreditSettings) -> Database:
-    """Return an open pool. Call it on the event loop that will use it."""
-    database = Database(settings.database_url, settings.database_schema, pool_size=settings.worker_threads, application_name=SERVICE)
-    await database.open()
-    return database
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What posting needs; made on the worker's event loop."""
+
+    database: Database
+    channel: grpc.aio.Channel
+    feed: EventFeedClient
+
+    @classmethod
+    async def open(cls, settings: VendorCreditSettings) -> "Tools":
+        """Connect to the database and to the customer-charge service."""
+        database = Database(settings.database_url, settings.database_schema, pool_size=settings.worker_threads, application_name=SERVICE)
+        tokens = peer_tokens(settings, "vendor_credit")
+        channel = open_channel(settings.customer_charge_address)
+        await database.open()
+        return cls(database, channel, EventFeedClient(channel, lambda: tokens.token("customer_charge")))
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self.channel.close()
+        await self.database.close()
 
 
 def main() -> None:
@@ -32,14 +55,16 @@ def main() -> None:
     configure_logging(settings, SERVICE)
     arm(settings, SERVICE)
     broker = build_broker(settings.redis_url)
-    resource = LoopResource(lambda: open_database(settings), Database.close)
+    resource = LoopResource(lambda: Tools.open(settings), Tools.close)
     broker.add_middleware(resource)
 
     @dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name=QUEUE, max_retries=0)
     async def post(vendor_id: int) -> None:
         """Post what is approved for one vendor. A lost, late, doubled or forged hint changes nothing: the rows decide."""
         try:
-            await post_credit(await resource.get(), [vendor_id])
+            tools = await resource.get()
+            await post_credit(tools.database, [vendor_id])
+            await relay_facts(tools.database, tools.feed)
         except ChargingError as error:
             log.warning("post.postponed", vendor_id=vendor_id, reason=error.reason)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from charging.customer_charge.v1 import customer_charge_pb2
+from charging.customer_charge.v1 import customer_charge_pb2, events_pb2
 from charging.identity.v1 import identity_pb2
 from charging.transport.v1 import envelope_pb2
 from charging.vendor_credit.v1 import reversal_credit_pb2, vendor_credit_pb2
@@ -20,6 +20,7 @@ from shared.policy import MethodPolicy, checked_policy, methods_of
 
 FILES = (
     customer_charge_pb2.DESCRIPTOR,
+    events_pb2.DESCRIPTOR,
     identity_pb2.DESCRIPTOR,
     envelope_pb2.DESCRIPTOR,
     reversal_credit_pb2.DESCRIPTOR,
@@ -94,7 +95,7 @@ def path_of(binding: Binding, values: Mapping[str, Any]) -> str:
         path = path.replace(f"{{{variable}}}", quote(str(values.get(name, "0")), safe=""))
     if binding.takes_body:
         return path
-    query = {name: value for name, value in values.items() if name not in names.values()}
+    query = {name: ",".join(value) if isinstance(value, list) else value for name, value in values.items() if name not in names.values()}
     return f"{path}?{urlencode(query)}" if query else path
 
 

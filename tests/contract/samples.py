@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from charging.customer_charge.v1 import customer_charge_pb2 as charge_pb
+from charging.customer_charge.v1 import events_pb2
 from charging.identity.v1 import identity_pb2
 from charging.transport.v1 import envelope_pb2
 from charging.vendor_credit.v1 import reversal_credit_pb2 as reversal_credit_pb
@@ -97,6 +98,14 @@ def _batch(world: World) -> Message:
     return charge_pb.BatchIncreaseCreditRequest(items=[item])
 
 
+def _fact(world: World) -> Message:
+    fact = events_pb2.VendorFact(
+        vendor_id=world.ours.vendor, entry_seq=1, type=events_pb2.EVENT_TYPE_CREDIT_CONFIRMED, vendor_balance=1, amount=1, request_id=1
+    )
+    fact.created_at.FromSeconds(1_767_225_600)
+    return events_pb2.AppendFactsRequest(facts=[fact])
+
+
 def _new_user(_: World) -> Message:
     return identity_pb2.CreateUserRequest(username=f"user-{uuid4()}", password=PASSWORD, role=identity_pb2.ROLE_SERVICE, vendor_ids=[1])
 
@@ -178,6 +187,10 @@ _CUSTOMER_CHARGE = {
     "ChargeService/ResolveCharge": _of_vendor(
         lambda world: charge_pb.ResolveChargeRequest(vendor_id=world.ours.vendor, idempotency_key=str(uuid4()))
     ),
+    "EventService/ListEvents": _of_vendor(
+        lambda world: events_pb2.ListEventsRequest(vendor_id=world.ours.vendor, types=[events_pb2.EVENT_TYPE_CHARGE_SUCCEEDED])
+    ),
+    "EventIntakeService/AppendFacts": Sample(_fixed(_fact)),
     "BooksService/GetBooks": Sample(_fixed(lambda _: charge_pb.GetBooksRequest())),
 }
 

@@ -26,7 +26,9 @@ from services.gateway.operations.create_user import create_user
 from services.gateway.passwords import Passwords
 from services.gateway.settings import GatewaySettings
 from services.vendor_credit.app import VendorCreditApp
+from services.vendor_credit.event_feed import EventFeedClient
 from services.vendor_credit.operations.post_credit import sweep_unposted
+from services.vendor_credit.operations.relay_facts import relay_facts
 from services.vendor_credit.settings import VendorCreditSettings
 from shared.auth.peer_tokens import PeerTokenSource
 from shared.database_setup import SERVICES
@@ -104,6 +106,7 @@ class Stack:
         self.channels = {service: open_channel(f"127.0.0.1:{port}") for service, port in self.ports.items()}
         self.peer = PeerTokenSource(keys_dir, "scheduler")
         self._ledger = VendorCreditClient(self.channels["vendor_credit"], lambda: self.peer.token("vendor_credit"))
+        self._feed = EventFeedClient(self.channels["customer_charge"], lambda: self.peer.token("customer_charge"))
         self.http: httpx.AsyncClient
 
     async def start(self) -> None:
@@ -191,10 +194,11 @@ class Stack:
             writer.close()
 
     async def settle(self) -> None:
-        """Do what the workers would do: post approved credit and settle every pending charge."""
+        """Do what the workers would do: post approved credit, settle every pending charge, and tell the feeds."""
         await sweep_unposted(self.vendor_credit.database)
         for slot in range(self._charge_settings.settle_slots):
             await settle_slot(self.customer_charge.database, self._ledger, slot, limit=self._charge_settings.settle_batch)
+        await relay_facts(self.vendor_credit.database, self._feed)
 
     def rows(self, schema: str, query: str) -> list[tuple[Any, ...]]:
         """Return what the administrator reads in a service's schema."""

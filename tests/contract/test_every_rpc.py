@@ -129,7 +129,7 @@ def test_every_string_and_number_of_a_request_has_bounds(field: FieldDescriptor)
         assert rules.HasField("min"), f"{field.full_name} has no min"
         assert rules.HasField("max"), f"{field.full_name} has no max"
         assert rules.max <= EXACT_INTEGER_MAX
-        assert rules.min >= (1 if rules.required else 0)
+        assert rules.min >= (1 if rules.required else 0) or field.name.endswith("balance"), "only balances may be negative"
     if field.type == FieldDescriptor.TYPE_STRING:
         assert rules.max_length, f"{field.full_name} has no max_length"
     if field.is_repeated:

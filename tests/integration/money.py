@@ -37,7 +37,7 @@ class LocalVendorLedger:
         debits = [Debit(charge.charge_id, charge.vendor_id, charge.amount) for charge in pending]
         decisions = await debit_vendors(self._database, debits)
         return [
-            Verdict(charge, debited=True)
+            Verdict(charge, debited=True, balance_after=decision.balance_after)
             if decision.outcome == Outcome.DEBITED
             else Verdict(
                 charge,
@@ -45,6 +45,7 @@ class LocalVendorLedger:
                 reason=int(decision.reason) if decision.outcome == Outcome.REFUSED else None,
                 available=decision.available,
                 shortfall=decision.shortfall,
+                balance_after=decision.balance_after,
             )
             for charge, decision in zip(pending, decisions, strict=True)
         ]

@@ -73,13 +73,17 @@ class PendingCharge:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the vendor ledger decided about a pending charge. Exactly one of debited, refused (`reason` set) or neither (mismatch)."""
+    """What the vendor ledger decided about a pending charge. Exactly one of debited, refused (`reason` set) or neither (mismatch).
+
+    `balance_after` is what the vendor held right after the decision, in minor units; None where that is not known.
+    """
 
     charge: PendingCharge
     debited: bool
     reason: int | None = None
     available: int = 0
     shortfall: int = 0
+    balance_after: int | None = None
 
     @property
     def state(self) -> ChargeState | None:

@@ -13,6 +13,7 @@ import structlog
 
 from services.customer_charge.domain.charges import PendingCharge, Verdict
 from services.customer_charge.domain.ledger import credit
+from services.customer_charge.operations.record_events import record_settled
 from services.customer_charge.storage import accounts, charges, customers, pending_charges
 from shared.clock import utc_now
 from shared.database import Connection, Database
@@ -71,6 +72,7 @@ async def finish(database: Database, slot: int, verdicts: Sequence[Verdict]) -> 
         await pending_charges.delete_pending(connection, slot, sorted(moved))
         if aside:
             await pending_charges.block_pending(connection, slot, aside)
+        await record_settled(connection, [verdict for verdict in verdicts if verdict.charge.charge_id in moved])
         return moved
 
     return await database.transact(work)

@@ -89,6 +89,7 @@ CATALOGUE: Mapping[str, Reason] = {
     "DATABASE_UNAVAILABLE": Reason(
         503, "The database is out of reach", "Try again after `Retry-After` seconds, with the same `Idempotency-Key`."
     ),
+    "EVENT_FEED_UNAVAILABLE": Reason(503, "The feed of events is out of reach", "Nothing is lost: the events come later."),
     "VENDOR_CREDIT_UNAVAILABLE": Reason(503, "The vendor service is out of reach", "Try again soon, with the same `Idempotency-Key`."),
     "OUTCOME_UNKNOWN": Reason(503, "The outcome is unknown", "Repeat the call with the same `Idempotency-Key`: it has one effect."),
     "DEADLINE_EXCEEDED": Reason(

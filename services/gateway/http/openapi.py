@@ -106,6 +106,7 @@ def _parameters(binding: Binding, schemas: Schemas, comments: Mapping[str, str])
             "required": place == "path" or rules_of(field).required,
             "description": comments.get(field.full_name, ""),
             "schema": schemas.parameter(field),
+            **({"style": "form", "explode": False} if field.is_repeated else {}),
         }
 
     fields = binding.method.input_type.fields

@@ -59,15 +59,25 @@ def scalar_reader(field: FieldDescriptor) -> Reader:
 
 
 def text_reader(field: FieldDescriptor) -> TextReader:
-    """Return the reader of a query parameter or path segment. Raises ContractError for a list or message, which have no form as text."""
+    """Return the reader of a query parameter or path segment; a list of enum values is written with commas between them.
+
+    Raises ContractError for other lists and for messages, which have no form as text.
+    """
     if field.is_repeated:
-        raise ContractError(f"{field.full_name} is a list and cannot be a query parameter or path variable")
+        return _names_reader(field)
     read = scalar_reader(field)
     if integer_range(field) is not None:
         return lambda text: read(int(text) if _INTEGER_TEXT.fullmatch(text) else text)
     if field.type == FieldDescriptor.TYPE_BOOL:
         return lambda text: read({"true": True, "false": False}.get(text, text))
     return read
+
+
+def _names_reader(field: FieldDescriptor) -> TextReader:
+    if field.enum_type is None:
+        raise ContractError(f"{field.full_name} is a list and cannot be a query parameter or path variable")
+    read = _enum_reader(field.enum_type)
+    return lambda text: [read(name) for name in text.split(",")]
 
 
 def _integer_reader(low: int, high: int) -> Reader:

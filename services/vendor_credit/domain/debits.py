@@ -36,7 +36,10 @@ class Debit:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was decided about one charge. `available` and `shortfall` are in minor units and 0 unless refused."""
+    """What was decided about one charge. `available` and `shortfall` are in minor units and 0 unless refused.
+
+    `balance_after` is what the vendor held right after the decision, None where that is not known: it is not stored with the decision.
+    """
 
     charge_id: str
     vendor_id: int
@@ -45,6 +48,7 @@ class Decision:
     reason: int = Refusal.NONE
     available: int = 0
     shortfall: int = 0
+    balance_after: int | None = None
 
     def answers(self, debit: Debit) -> bool:
         """Tell whether this decision was made for exactly this debit."""
@@ -71,10 +75,25 @@ def _decide_one(account: Account | None, debit: Debit) -> Decision:
     if account is None:
         return Decision(debit.charge_id, debit.vendor_id, debit.amount, Outcome.REFUSED, Refusal.VENDOR_NOT_FOUND)
     if account.suspended:
-        return Decision(debit.charge_id, debit.vendor_id, debit.amount, Outcome.REFUSED, Refusal.VENDOR_SUSPENDED, account.available)
+        return Decision(
+            debit.charge_id,
+            debit.vendor_id,
+            debit.amount,
+            Outcome.REFUSED,
+            Refusal.VENDOR_SUSPENDED,
+            account.available,
+            balance_after=account.balance,
+        )
     if account.available < debit.amount:
         shortfall = debit.amount - account.available
         return Decision(
-            debit.charge_id, debit.vendor_id, debit.amount, Outcome.REFUSED, Refusal.INSUFFICIENT_CREDIT, account.available, shortfall
+            debit.charge_id,
+            debit.vendor_id,
+            debit.amount,
+            Outcome.REFUSED,
+            Refusal.INSUFFICIENT_CREDIT,
+            account.available,
+            shortfall,
+            account.balance,
         )
-    return Decision(debit.charge_id, debit.vendor_id, debit.amount, Outcome.DEBITED)
+    return Decision(debit.charge_id, debit.vendor_id, debit.amount, Outcome.DEBITED, balance_after=account.balance - debit.amount)

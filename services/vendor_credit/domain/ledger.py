@@ -45,6 +45,7 @@ class Account:
     last_seq: int
     last_hash: bytes
     last_entry_at: datetime
+    low_balance_threshold: int = 0
 
     @property
     def available(self) -> int:

@@ -32,4 +32,5 @@ def decision_message(decision: Decision) -> pb.DebitDecision:
         shortfall=decision.shortfall,
         vendor_id=decision.vendor_id,
         amount=decision.amount,
+        balance_after=decision.balance_after,
     )

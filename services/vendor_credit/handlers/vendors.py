@@ -30,6 +30,7 @@ class VendorServicer(vendor_credit_pb2_grpc.VendorServiceServicer):
             self._database,
             name=request.name,
             credit_limit=request.credit_limit,
+            low_balance_threshold=request.low_balance_threshold,
             principal=call.caller.subject,
             key=call.idempotency_key,
         )
@@ -57,6 +58,7 @@ class VendorServicer(vendor_credit_pb2_grpc.VendorServiceServicer):
             name=request.name if request.HasField("name") else None,
             credit_limit=request.credit_limit if request.HasField("credit_limit") else None,
             suspended=request.suspended if request.HasField("suspended") else None,
+            low_balance_threshold=request.low_balance_threshold if request.HasField("low_balance_threshold") else None,
         )
         return pb.UpdateVendorResponse(data=vendor_message(vendor))
 
@@ -91,6 +93,7 @@ def vendor_message(vendor: Vendor) -> pb.Vendor:
         suspended=vendor.suspended,
         created_at=to_timestamp(vendor.created_at),
         updated_at=to_timestamp(vendor.updated_at),
+        low_balance_threshold=vendor.low_balance_threshold,
     )
 
 

@@ -6,10 +6,12 @@ from shared.clock import utc_now
 from shared.database import Connection, Database
 
 
-async def create_vendor(database: Database, *, name: str, credit_limit: int, principal: str, key: str) -> tuple[Vendor, bool]:
+async def create_vendor(
+    database: Database, *, name: str, credit_limit: int, low_balance_threshold: int = 0, principal: str, key: str
+) -> tuple[Vendor, bool]:
     """Create a vendor once per (principal, key); return it and whether the key had made it before.
 
-    `credit_limit` is in minor units. Raises IdempotencyKeyReused for a key used with other values.
+    `credit_limit` and `low_balance_threshold` are in minor units. Raises IdempotencyKeyReused for a key used with other values.
     """
 
     async def work(connection: Connection) -> tuple[Vendor, bool]:
@@ -20,12 +22,14 @@ async def create_vendor(database: Database, *, name: str, credit_limit: int, pri
             principal=principal,
             method="CreateVendor",
             key=key,
-            payload={"name": name, "credit_limit": credit_limit},
+            # A threshold is part of the payload only where there is one: keys from before there were any keep their meaning.
+            payload={"name": name, "credit_limit": credit_limit}
+            | ({"low_balance_threshold": low_balance_threshold} if low_balance_threshold else {}),
             resource_id=vendor_id,
             now=now,
         )
         if made_before is None:
-            await vendors.insert_vendor(connection, vendor_id, name, credit_limit, now)
+            await vendors.insert_vendor(connection, vendor_id, name, credit_limit, low_balance_threshold, now)
         vendor = await vendors.get_vendor(connection, vendor_id if made_before is None else made_before)
         assert vendor is not None  # noqa: S101 - written in this transaction, or committed with its key
         return vendor, made_before is not None

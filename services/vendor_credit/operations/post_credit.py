@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from services.vendor_credit.domain.ledger import Account, Entry, EntryKind
+from services.vendor_credit.operations.write_entries import write_entries
 from services.vendor_credit.storage import accounts, credit_requests
 from shared.clock import utc_now
 from shared.database import Connection, Database
@@ -22,7 +23,7 @@ async def post_credit(database: Database, vendor_ids: Iterable[int]) -> int:
     async def work(connection: Connection) -> int:
         locked = await accounts.lock_accounts(connection, wanted)
         entries = await post_approved(connection, locked, utc_now())
-        await accounts.write_postings(connection, locked, entries)
+        await write_entries(connection, locked, entries)
         return len(entries)
 
     return await database.transact(work)

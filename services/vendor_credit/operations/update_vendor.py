@@ -8,7 +8,13 @@ from shared.errors import FailedPrecondition, NotFound
 
 
 async def update_vendor(
-    database: Database, vendor_id: int, *, name: str | None, credit_limit: int | None, suspended: bool | None
+    database: Database,
+    vendor_id: int,
+    *,
+    name: str | None,
+    credit_limit: int | None,
+    suspended: bool | None,
+    low_balance_threshold: int | None = None,
 ) -> Vendor:
     """Change the fields that are not None and return the vendor.
 
@@ -31,9 +37,18 @@ async def update_vendor(
             before.name if name is None else name,
             before.credit_limit if credit_limit is None else credit_limit,
             before.suspended if suspended is None else suspended,
+            before.low_balance_threshold if low_balance_threshold is None else low_balance_threshold,
         )
-        if wanted != (before.name, before.credit_limit, before.suspended):
-            await vendors.update_vendor(connection, vendor_id, name=wanted[0], credit_limit=wanted[1], suspended=wanted[2], now=utc_now())
+        if wanted != (before.name, before.credit_limit, before.suspended, before.low_balance_threshold):
+            await vendors.update_vendor(
+                connection,
+                vendor_id,
+                name=wanted[0],
+                credit_limit=wanted[1],
+                suspended=wanted[2],
+                low_balance_threshold=wanted[3],
+                now=utc_now(),
+            )
         return await _existing(connection, vendor_id)
 
     return await database.transact(work)

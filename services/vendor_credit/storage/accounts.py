@@ -10,7 +10,7 @@ from shared.database import Connection
 from shared.sql_arrays import bytes_array, int_array, text_array, time_array
 
 LOCK_ACCOUNTS = """
-SELECT id AS vendor_id, balance, credit_limit, suspended, last_seq, last_hash, last_entry_at
+SELECT id AS vendor_id, balance, credit_limit, suspended, last_seq, last_hash, last_entry_at, low_balance_threshold
 FROM vendors
 WHERE id = ANY(%(vendor_ids)s::bigint[])
 ORDER BY id
@@ -92,6 +92,19 @@ async def write_postings(connection: Connection, accounts: dict[int, Account], e
         await update_accounts(connection, [accounts[vendor_id] for vendor_id in moved])
 
 
+BALANCES_AFTER_CHARGES = """
+SELECT reference, balance_after
+FROM vendor_entries
+WHERE kind = 2 AND reference = ANY(%(charge_ids)s::text[])
+"""
+
+
+async def balances_after_charges(connection: Connection, charge_ids: Iterable[str]) -> dict[str, int]:
+    """Return what each vendor held right after these charges were debited, in minor units, by charge id."""
+    cursor = await connection.execute(BALANCES_AFTER_CHARGES, {"charge_ids": text_array(charge_ids)})
+    return {row[0]: row[1] for row in await cursor.fetchall()}
+
+
 LIST_ENTRIES = """
 SELECT vendor_id, seq, amount, balance_after, kind, reference, created_at, hash
 FROM vendor_entries
@@ -114,7 +127,7 @@ async def list_entries(
 
 
 READ_HEADS = """
-SELECT id AS vendor_id, balance, credit_limit, suspended, last_seq, last_hash, last_entry_at
+SELECT id AS vendor_id, balance, credit_limit, suspended, last_seq, last_hash, last_entry_at, low_balance_threshold
 FROM vendors
 ORDER BY id
 """

@@ -18,6 +18,7 @@ class Vendor:
     name: str
     balance: int
     credit_limit: int
+    low_balance_threshold: int
     suspended: bool
     created_at: datetime
     updated_at: datetime
@@ -35,20 +36,32 @@ async def next_vendor_id(connection: Connection) -> int:
 
 
 INSERT_VENDOR = """
-INSERT INTO vendors (id, name, credit_limit, suspended, balance, last_seq, last_hash, last_entry_at, created_at, updated_at)
-VALUES (%(id)s, %(name)s, %(credit_limit)s, false, 0, 0, %(genesis)s, %(now)s, %(now)s, %(now)s)
+INSERT INTO vendors (
+    id, name, credit_limit, low_balance_threshold, suspended, balance, last_seq, last_hash, last_entry_at, created_at, updated_at
+)
+VALUES (%(id)s, %(name)s, %(credit_limit)s, %(threshold)s, false, 0, 0, %(genesis)s, %(now)s, %(now)s, %(now)s)
 """
 
 
-async def insert_vendor(connection: Connection, vendor_id: int, name: str, credit_limit: int, now: datetime) -> None:
+async def insert_vendor(
+    connection: Connection, vendor_id: int, name: str, credit_limit: int, low_balance_threshold: int, now: datetime
+) -> None:
     """Add a vendor with an empty ledger."""
     await connection.execute(
-        INSERT_VENDOR, {"id": vendor_id, "name": name, "credit_limit": credit_limit, "genesis": GENESIS_HASH, "now": now}
+        INSERT_VENDOR,
+        {
+            "id": vendor_id,
+            "name": name,
+            "credit_limit": credit_limit,
+            "threshold": low_balance_threshold,
+            "genesis": GENESIS_HASH,
+            "now": now,
+        },
     )
 
 
 GET_VENDOR = """
-SELECT id, name, balance, credit_limit, suspended, created_at, updated_at
+SELECT id, name, balance, credit_limit, low_balance_threshold, suspended, created_at, updated_at
 FROM vendors
 WHERE id = %(id)s
 """
@@ -62,7 +75,7 @@ async def get_vendor(connection: Connection, vendor_id: int) -> Vendor | None:
 
 
 LIST_VENDORS = """
-SELECT id, name, balance, credit_limit, suspended, created_at, updated_at
+SELECT id, name, balance, credit_limit, low_balance_threshold, suspended, created_at, updated_at
 FROM vendors
 WHERE id > %(after_id)s
 ORDER BY id
@@ -79,15 +92,25 @@ async def list_vendors(connection: Connection, *, after_id: int, limit: int) -> 
 
 UPDATE_VENDOR = """
 UPDATE vendors
-SET name = %(name)s, credit_limit = %(credit_limit)s, suspended = %(suspended)s, updated_at = %(now)s
+SET name = %(name)s, credit_limit = %(credit_limit)s, low_balance_threshold = %(threshold)s, suspended = %(suspended)s, updated_at = %(now)s
 WHERE id = %(id)s
 """
 
 
-async def update_vendor(connection: Connection, vendor_id: int, *, name: str, credit_limit: int, suspended: bool, now: datetime) -> None:
+async def update_vendor(
+    connection: Connection, vendor_id: int, *, name: str, credit_limit: int, low_balance_threshold: int, suspended: bool, now: datetime
+) -> None:
     """Write the fields an operator may set. The caller holds the vendor's lock."""
     await connection.execute(
-        UPDATE_VENDOR, {"id": vendor_id, "name": name, "credit_limit": credit_limit, "suspended": suspended, "now": now}
+        UPDATE_VENDOR,
+        {
+            "id": vendor_id,
+            "name": name,
+            "credit_limit": credit_limit,
+            "threshold": low_balance_threshold,
+            "suspended": suspended,
+            "now": now,
+        },
     )
 
 

@@ -1,6 +1,7 @@
 """Query parameters and path variables: as strict as bodies."""
 
 import pytest
+from charging.customer_charge.v1 import events_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from tests.unit.gateway_http.conftest import Client
@@ -104,3 +105,13 @@ async def test_a_body_where_none_is_taken_is_refused(client: Client) -> None:
     """A GET with a body is a mistake: what it says would be ignored."""
     reply = await client.send("GET", "/api/customer/1/", b"{}", [("content-length", "2")])
     assert (reply.status, reply.headers["connection"]) == (400, "close")
+
+
+async def test_a_list_of_names_is_written_with_commas(client: Client) -> None:
+    """Event types come in one parameter; a name that is none, or nothing between two commas, is refused by field."""
+    await client.get("/api/events/?vendor=1&types=charge_failed,balance_low")
+    (call,) = client.backend.calls
+    assert list(call.request.types) == [events_pb2.EVENT_TYPE_CHARGE_FAILED, events_pb2.EVENT_TYPE_BALANCE_LOW]
+    for value in ("", "charge_failed,", "charge_failed,nonsense", "1"):
+        reply = await client.get(f"/api/events/?vendor=1&types={value}")
+        assert (reply.status, reply.fields) == (400, {"types"})

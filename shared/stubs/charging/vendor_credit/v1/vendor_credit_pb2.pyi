@@ -179,19 +179,23 @@ class CreateVendorRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     CREDIT_LIMIT_FIELD_NUMBER: _builtins.int
+    LOW_BALANCE_THRESHOLD_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name for people, 1 to 200 characters."""
     credit_limit: _builtins.int
     """How far below 0 the balance may fall, in minor units."""
+    low_balance_threshold: _builtins.int
+    """The vendor's feed gets an event each time the balance falls below this, in minor units; 0 means never."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         credit_limit: _builtins.int = ...,
+        low_balance_threshold: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_limit", b"credit_limit", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_limit", b"credit_limit", "low_balance_threshold", b"low_balance_threshold", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -331,6 +335,7 @@ class UpdateVendorRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     CREDIT_LIMIT_FIELD_NUMBER: _builtins.int
     SUSPENDED_FIELD_NUMBER: _builtins.int
+    LOW_BALANCE_THRESHOLD_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Vendor id."""
     name: _builtins.str
@@ -339,6 +344,8 @@ class UpdateVendorRequest(_message.Message):
     """New credit limit in minor units."""
     suspended: _builtins.bool
     """True stops the vendor from charging: its charges fail with VENDOR_SUSPENDED."""
+    low_balance_threshold: _builtins.int
+    """New low-balance threshold in minor units; 0 means none. A change makes no event by itself."""
     def __init__(
         self,
         *,
@@ -346,19 +353,24 @@ class UpdateVendorRequest(_message.Message):
         name: _builtins.str | None = ...,
         credit_limit: _builtins.int | None = ...,
         suspended: _builtins.bool | None = ...,
+        low_balance_threshold: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_credit_limit", b"_credit_limit", "_name", b"_name", "_suspended", b"_suspended", "credit_limit", b"credit_limit", "name", b"name", "suspended", b"suspended"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_credit_limit", b"_credit_limit", "_low_balance_threshold", b"_low_balance_threshold", "_name", b"_name", "_suspended", b"_suspended", "credit_limit", b"credit_limit", "low_balance_threshold", b"low_balance_threshold", "name", b"name", "suspended", b"suspended"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_credit_limit", b"_credit_limit", "_name", b"_name", "_suspended", b"_suspended", "credit_limit", b"credit_limit", "id", b"id", "name", b"name", "suspended", b"suspended"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_credit_limit", b"_credit_limit", "_low_balance_threshold", b"_low_balance_threshold", "_name", b"_name", "_suspended", b"_suspended", "credit_limit", b"credit_limit", "id", b"id", "low_balance_threshold", b"low_balance_threshold", "name", b"name", "suspended", b"suspended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__credit_limit: _TypeAlias = _typing.Literal["credit_limit"]  # noqa: Y015
     _WhichOneofArgType__credit_limit: _TypeAlias = _typing.Literal["_credit_limit", b"_credit_limit"]  # noqa: Y015
+    _WhichOneofReturnType__low_balance_threshold: _TypeAlias = _typing.Literal["low_balance_threshold"]  # noqa: Y015
+    _WhichOneofArgType__low_balance_threshold: _TypeAlias = _typing.Literal["_low_balance_threshold", b"_low_balance_threshold"]  # noqa: Y015
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
     _WhichOneofReturnType__suspended: _TypeAlias = _typing.Literal["suspended"]  # noqa: Y015
     _WhichOneofArgType__suspended: _TypeAlias = _typing.Literal["_suspended", b"_suspended"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__credit_limit) -> _WhichOneofReturnType__credit_limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__low_balance_threshold) -> _WhichOneofReturnType__low_balance_threshold | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
     @_typing.overload
@@ -1042,6 +1054,7 @@ class Vendor(_message.Message):
     SUSPENDED_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
+    LOW_BALANCE_THRESHOLD_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Vendor id."""
     name: _builtins.str
@@ -1054,13 +1067,15 @@ class Vendor(_message.Message):
     """What the vendor can still charge: balance + credit_limit, in minor units."""
     suspended: _builtins.bool
     """True while the vendor may not charge."""
+    low_balance_threshold: _builtins.int
+    """The vendor's feed gets an event each time the balance falls from at or above this to below it, in minor units; 0 means never."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When the vendor was created."""
 
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
-        """When name, limit or suspension last changed."""
+        """When name, limit, suspension or threshold last changed."""
 
     def __init__(
         self,
@@ -1073,10 +1088,11 @@ class Vendor(_message.Message):
         suspended: _builtins.bool = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
+        low_balance_threshold: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "balance", b"balance", "created_at", b"created_at", "credit_limit", b"credit_limit", "id", b"id", "name", b"name", "suspended", b"suspended", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "balance", b"balance", "created_at", b"created_at", "credit_limit", b"credit_limit", "id", b"id", "low_balance_threshold", b"low_balance_threshold", "name", b"name", "suspended", b"suspended", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1334,6 +1350,7 @@ class DebitDecision(_message.Message):
     SHORTFALL_FIELD_NUMBER: _builtins.int
     VENDOR_ID_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
+    BALANCE_AFTER_FIELD_NUMBER: _builtins.int
     charge_id: _builtins.str
     """Charge id, a UUID."""
     outcome: Global___DebitOutcome.ValueType
@@ -1348,6 +1365,8 @@ class DebitDecision(_message.Message):
     """The vendor the decision was made for."""
     amount: _builtins.int
     """The amount the decision was made for, in minor units."""
+    balance_after: _builtins.int
+    """The vendor's balance right after the decision, in minor units; absent where it is not known any more."""
     def __init__(
         self,
         *,
@@ -1358,11 +1377,14 @@ class DebitDecision(_message.Message):
         shortfall: _builtins.int = ...,
         vendor_id: _builtins.int = ...,
         amount: _builtins.int = ...,
+        balance_after: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_balance_after", b"_balance_after", "balance_after", b"balance_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "available", b"available", "charge_id", b"charge_id", "outcome", b"outcome", "reason", b"reason", "shortfall", b"shortfall", "vendor_id", b"vendor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_balance_after", b"_balance_after", "amount", b"amount", "available", b"available", "balance_after", b"balance_after", "charge_id", b"charge_id", "outcome", b"outcome", "reason", b"reason", "shortfall", b"shortfall", "vendor_id", b"vendor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__balance_after: _TypeAlias = _typing.Literal["balance_after"]  # noqa: Y015
+    _WhichOneofArgType__balance_after: _TypeAlias = _typing.Literal["_balance_after", b"_balance_after"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__balance_after) -> _WhichOneofReturnType__balance_after | None: ...
 
 Global___DebitDecision: _TypeAlias = DebitDecision  # noqa: Y015

@@ -1,0 +1,44 @@
+"""Append events to the feeds, in the transaction of what they tell."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from services.customer_charge.domain.charges import Verdict
+from services.customer_charge.domain.events import Fact, by_vendor, number_charges
+from services.customer_charge.storage import event_feed
+from shared.database import Connection, Database
+
+
+async def record_settled(connection: Connection, verdicts: Sequence[Verdict]) -> None:
+    """Give the charges that this transaction finished their events: two statements, however many charges there are.
+
+    Call it last: a feed's head is locked from here to COMMIT.
+    """
+    if not verdicts:
+        return
+    grouped = by_vendor(verdicts)
+    heads = await event_feed.advance_heads(connection, {vendor_id: len(each) for vendor_id, each in grouped.items()})
+    await event_feed.insert_charge_events(connection, list(number_charges(grouped, heads)))
+
+
+async def append_facts(database: Database, facts: Sequence[Fact]) -> int:
+    """Append facts of the vendor ledger to their feeds, each once; return how many were new. Repeating it changes nothing."""
+    wanted = {fact.name: fact for fact in sorted(facts, key=lambda fact: fact.name)}
+
+    async def work(connection: Connection) -> int:
+        # Moved by nothing: this only takes the locks, under which nobody else can be appending one of these facts.
+        await event_feed.advance_heads(connection, dict.fromkeys((fact.vendor_id for fact in wanted.values()), 0))
+        known = await event_feed.known_facts(connection, list(wanted.values()))
+        fresh = [fact for name, fact in wanted.items() if name not in known]
+        if fresh:
+            counts = Counter(fact.vendor_id for fact in fresh)
+            heads = await event_feed.advance_heads(connection, counts)
+            following = {vendor_id: heads[vendor_id] - count for vendor_id, count in counts.items()}
+            numbered = []
+            for fact in fresh:
+                following[fact.vendor_id] += 1
+                numbered.append((following[fact.vendor_id], fact))
+            await event_feed.insert_fact_events(connection, numbered)
+        return len(fresh)
+
+    return await database.transact(work)
