@@ -64,13 +64,13 @@ class GatewayApp:
             (customer_charge_pb2.DESCRIPTOR, self._remotes["customer_charge"].backend),
             (events_pb2.DESCRIPTOR, self._remotes["customer_charge"].backend),
         ]
-        app = build_app(
+        door = build_app(
             [service for file, _ in homes for service in services_of(file)],
             {service.full_name: backend for file, backend in homes for service in services_of(file)},
             settings,
             self.ready,
         )
-        self.http_server = HttpServer(app, settings)
+        self.http_server = HttpServer(door, settings)
         self._metrics = MetricsEndpoint(settings, registry)
 
     async def start(self) -> None:

@@ -1,22 +1,23 @@
-"""The ASGI app of the door: finds the endpoint or page, and turns every outcome into one response."""
+"""The door: finds the endpoint or page, and turns every outcome into one response."""
 
 import logging
 from collections.abc import Mapping, Sequence
 
 from google.protobuf.descriptor import ServiceDescriptor
 
-from services.gateway.http.asgi import App, Receive, Response, Scope, Send
+from services.gateway.http.asgi import App, Response
 from services.gateway.http.bindings import Binding, bindings_of
 from services.gateway.http.client_address import ClientAddresses
-from services.gateway.http.endpoint import Endpoint
+from services.gateway.http.endpoint import BODY_BYTES_MAX, Endpoint
 from services.gateway.http.error_pages import errors_html
 from services.gateway.http.json_reader import JsonReader
 from services.gateway.http.json_writer import JsonWriter
+from services.gateway.http.mounts import MountedResponse
 from services.gateway.http.openapi import openapi_document
 from services.gateway.http.pages import Page, Ready, html_page, json_page, ready_page
 from services.gateway.http.problems import ProblemError
 from services.gateway.http.reference import reference_html
-from services.gateway.http.requests import ClientLeftError, Request
+from services.gateway.http.requests import Request
 from services.gateway.http.routes import Resource, Routes
 from services.gateway.settings import GatewaySettings
 from shared.policy import RateLimitClass, policy_of
@@ -35,7 +36,7 @@ def build_app(
     ready: Ready,
     mounts: Mapping[str, App] | None = None,
 ) -> "HttpDoor":
-    """Compile the app that serves every HTTP binding of `services`.
+    """Compile the door that serves every HTTP binding of `services`.
 
     `backends` has one entry per service, by full name; `ready` is asked on each GET /ready/; `mounts` are other ASGI apps by path prefix
     (`/console/`), which get what no route takes. Raises ContractError for a contract that cannot be served, KeyError for a missing backend.
@@ -72,7 +73,7 @@ def _readable(binding: Binding) -> bool:
 
 
 class HttpDoor:
-    """The ASGI app. `requests_in_flight_max` bounds the API requests it works on at a time; more are refused at once."""
+    """Answers requests. `requests_in_flight_max` bounds the API requests it works on at a time; more are refused at once."""
 
     def __init__(self, routes: Routes[Endpoint], pages: Mapping[str, Page], mounts: Mapping[str, App], requests_in_flight_max: int) -> None:
         self._routes = routes
@@ -81,26 +82,25 @@ class HttpDoor:
         self._requests_in_flight_max = requests_in_flight_max
         self.requests_in_flight = 0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one ASGI connection."""
-        if scope["type"] != "http":
-            raise RuntimeError(f"only http is served, not {scope['type']}")
-        found = self._routes.find(scope["raw_path"])
-        if found is None and (mounted := self._mounted(scope["path"])) is not None:
-            await mounted(scope, receive, send)
-            return
-        request = Request.read(scope, receive)
+    def body_bytes_max(self, request: Request) -> int:
+        """Return how large the body of a request may be."""
+        found = self._routes.find(request.path)
+        endpoint = found[0].methods.get(request.method) if found is not None else None
+        return endpoint.body_bytes_max if endpoint is not None else BODY_BYTES_MAX
+
+    async def answer(self, request: Request) -> Response:
+        """Return the response to a request; never raises."""
         try:
+            found = self._routes.find(request.path)
+            if found is None and (mounted := self._mounted(request)) is not None:
+                return MountedResponse(mounted, request)
             request.check_head()
-            response = await (self._page(request, scope) if found is None else self._call(request, *found))
+            return await (self._page(request) if found is None else self._call(request, *found))
         except ProblemError as problem:
-            response = problem.response(request.request_id)
-        except ClientLeftError:
-            return
+            return problem.response(request.request_id)
         except Exception:
             LOGGER.exception("request %s failed", request.request_id)
-            response = ProblemError.of("INTERNAL", "something went wrong here; tell us the request_id").response(request.request_id)
-        await response.send(send, without_body=request.method == "HEAD")
+            return ProblemError.of("INTERNAL", "something went wrong here; tell us the request_id").response(request.request_id)
 
     async def _call(self, request: Request, resource: Resource[Endpoint], values: tuple[str, ...]) -> Response:
         endpoint = resource.methods.get(request.method)
@@ -114,21 +114,21 @@ class HttpDoor:
         finally:
             self.requests_in_flight -= 1
 
-    async def _page(self, request: Request, scope: Scope) -> Response:
-        page = self._pages.get(scope["path"])
+    async def _page(self, request: Request) -> Response:
+        path = request.path.decode("latin-1")
+        page = self._pages.get(path)
         if page is None:
             # No redirect: it would hide the mistake and make the caller pay for two requests each time, and some clients turn a redirected
             # POST into a GET.
-            other = self._routes.other_spelling(scope["raw_path"]) or next(
-                (path for path in self._pages if path == scope["path"] + "/"), None
-            )
+            other = self._routes.other_spelling(request.path) or next((known for known in self._pages if known == path + "/"), None)
             hint = f"; {other} is the right path" if other else "; /api/docs/ lists all paths"
             raise ProblemError.of("PATH_NOT_FOUND", f"there is nothing at this path{hint}")
         if request.method not in ("GET", "HEAD"):
             return _other_method(request, b"GET, HEAD, OPTIONS")
         return await page()
 
-    def _mounted(self, path: str) -> App | None:
+    def _mounted(self, request: Request) -> App | None:
+        path = request.path.decode("latin-1")
         return next((app for prefix, app in self._mounts.items() if path.startswith(prefix)), None)
 
 

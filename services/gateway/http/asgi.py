@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
@@ -16,11 +17,15 @@ API_HEADERS: tuple[Header, ...] = ((b"cache-control", b"no-store"), (b"x-content
 
 @dataclass(slots=True)
 class Response:
-    """One complete response; Content-Length is added when it is sent."""
+    """One complete response; Content-Length is added when it is sent.
+
+    `closes` ends the connection after it. A class derived from this one sends itself, message by message: a stream.
+    """
 
     status: int
     headers: list[Header] = field(default_factory=list)
     body: bytes = b""
+    closes: bool = False
 
     async def send(self, send: Send, *, without_body: bool = False) -> None:
         """Send the response; `without_body` for HEAD, whose answer has the headers of GET only."""

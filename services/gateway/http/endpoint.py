@@ -57,7 +57,7 @@ class Endpoint:
         self._write_response = writer.for_message(method.output_type)
         self._status = status_rule(method)
         self._location = location_rule(method)
-        self._body_bytes_max = http_facts_of(method).max_body_bytes or BODY_BYTES_MAX
+        self.body_bytes_max = http_facts_of(method).max_body_bytes or BODY_BYTES_MAX
         self._parameters = ParameterReader(method.input_type, binding.variables, query=not binding.takes_body)
         self._from_path = {json_name(method.input_type.fields_by_name[name]) for name in binding.variables}
         self._read_body = reader.for_request(method.input_type, self._from_path) if binding.takes_body else None
@@ -74,7 +74,7 @@ class Endpoint:
     async def answer(self, request: Request, values: tuple[str, ...]) -> Response:
         """Return the response to a request; `values` are those of the path variables. Raises ProblemError."""
         metadata = call_metadata(request, self._addresses, make_key=self._make_key)
-        message = await self._message(request, values)
+        message = self._message(request, values)
         applied = self._apply_preference(request, message) if self._wait_seconds_max else None
         timeout = self._timeout_seconds + self._wait(message)
         answer = await self._backend.call(self._name, message.SerializeToString(), metadata, timeout)
@@ -88,7 +88,7 @@ class Endpoint:
             headers.append((b"preference-applied", b"wait=%d" % applied))
         return self._success(answer, headers)
 
-    async def _message(self, request: Request, values: tuple[str, ...]) -> Message:
+    def _message(self, request: Request, values: tuple[str, ...]) -> Message:
         """Return the request message, from path and query or from path and body."""
         try:
             parameters = self._parameters.read(values, request.query) if values or request.query else {}
@@ -97,7 +97,7 @@ class Endpoint:
         if self._read_body is None:
             request.refuse_body()
             return self._make_request(**parameters)
-        body = await request.body(self._body_bytes_max)
+        body = request.json_body(self.body_bytes_max)
         if not body:
             self._refuse_missing_body()
         try:

@@ -22,7 +22,7 @@ class ProblemError(Exception):
     """A request is refused or failed, and this is what the caller is told.
 
     `reason` is an entry of the error catalogue or a reason that a service gave; `headers` are added to the response; `metadata` holds the
-    variables of `detail`.
+    variables of `detail`; `closes` ends the connection after it.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class ProblemError(Exception):
         errors: Sequence[FieldViolation] = (),
         metadata: Mapping[str, str] | None = None,
         headers: Sequence[Header] = (),
+        closes: bool = False,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -42,11 +43,14 @@ class ProblemError(Exception):
         self.errors = tuple(errors)
         self.metadata = dict(metadata or {})
         self.headers = tuple(headers)
+        self.closes = closes
 
     @classmethod
-    def of(cls, reason: str, detail: str, *, errors: Sequence[FieldViolation] = (), headers: Sequence[Header] = ()) -> "ProblemError":
+    def of(
+        cls, reason: str, detail: str, *, errors: Sequence[FieldViolation] = (), headers: Sequence[Header] = (), closes: bool = False
+    ) -> "ProblemError":
         """Return a problem that this door itself found, with the status that the catalogue has for its reason."""
-        return cls(CATALOGUE[reason].status, reason, detail, errors=errors, headers=headers)
+        return cls(CATALOGUE[reason].status, reason, detail, errors=errors, headers=headers, closes=closes)
 
     @classmethod
     def unreadable(cls, error: UnreadableError, place: str) -> "ProblemError":
@@ -75,7 +79,7 @@ class ProblemError(Exception):
         if self.metadata:
             document["metadata"] = self.metadata
         headers = [(b"content-type", MEDIA_TYPE), (b"x-request-id", request_id.encode()), *API_HEADERS, *self.headers]
-        return Response(self.status, headers, encode_json(document))
+        return Response(self.status, headers, encode_json(document), self.closes)
 
 
 def _shown(name: str) -> str:

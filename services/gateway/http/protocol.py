@@ -1,103 +1,97 @@
-"""uvicorn's HTTP/1.1 protocol, with what it lacks: limits on the time and size of an arriving request and on connections, a soft end."""
+"""One HTTP/1.1 connection: httptools parses, this class keeps order, limits and time, and writes each response in one piece.
+
+A connection is worked on in turn: requests that a client sends ahead (pipelining) wait until those before them are answered. There is no
+ASGI in between: a request costs one task and one write (docs/decisions/0038-own-http-protocol.md has the figures).
+"""
 
 import asyncio
-from http import HTTPStatus
-from typing import Any, ClassVar
+import logging
+from collections import deque
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from services.gateway.http.app import HttpDoor
+from services.gateway.http.asgi import Header, Response
+from services.gateway.http.connections import Connections
 from services.gateway.http.problems import ProblemError
-from services.gateway.http.requests import HEADER_BYTES_MAX
+from services.gateway.http.requests import HEADER_BYTES_MAX, Request, too_large
+from services.gateway.http.streaming import StreamedBody
+from services.gateway.http.wire import CONTINUE, response_bytes
 from shared.uuid7 import uuid7_text
 
+LOGGER = logging.getLogger(__name__)
+
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
-"""Of a whole request on the wire. The app holds bodies to their own, smaller limits; this is for what it never sees: endless trailers and
-chunk extensions. Four times the largest body, because a body may come in very small chunks."""
+"""Of a whole request on the wire. Bodies have their own, smaller limits; this is for what they never see: endless trailers and chunk
+extensions. Four times the largest body, because a body may come in very small chunks."""
+
+REQUESTS_AHEAD_MAX = 16
+"""Requests that a client may send before the answers to those before them; then nothing more is read from it for a while."""
 
 
-class Connections:
-    """What the connections of one server have in common."""
-
-    def __init__(self, *, receive_timeout_seconds: float, connections_max: int) -> None:
-        self.receive_timeout_seconds = receive_timeout_seconds
-        self.connections_max = connections_max
-        self.draining = False
-        self.emptied = asyncio.Event()
-        """Set while draining as soon as no connection is left."""
-
-
-def protocol_of(shared: Connections) -> type["HttpProtocol"]:
-    """Return the protocol class of one server. uvicorn's constructor takes no more arguments, so what is shared comes with the class."""
-    return type("BoundHttpProtocol", (HttpProtocol,), {"shared": shared})
-
-
-class JoinedWrites:
-    """A transport that sends the head of a response together with its first body bytes: one system call and one packet, not two.
-
-    uvicorn writes the head by itself. It is held back until the next write, or until this turn of the loop ends.
-    """
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._held = b""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        """Send the data, now or with what follows it in this turn."""
-        if self._held:
-            self._transport.write(self._held + data)
-            self._held = b""
-        elif data:
-            self._held = data
-            self._loop.call_soon(self.flush)
-
-    def flush(self) -> None:
-        """Send what is held back."""
-        if self._held:
-            self._transport.write(self._held)
-            self._held = b""
-
-    def close(self) -> None:
-        """Send what is held back, then close."""
-        self.flush()
-        self._transport.close()
-
-
-class HttpProtocol(HttpToolsProtocol):
+class HttpProtocol(asyncio.Protocol):
     """One connection.
 
     One timer watches it for as long as it lives, so that a request costs assignments and not a timer of its own. It drops a client whose
-    request takes longer than `receive_timeout_seconds` to arrive, and one that reads nothing of its answer for as long.
+    request takes longer than `receive_timeout_seconds` to arrive, one that reads nothing of its answer for as long, and one that is idle.
     """
 
-    shared: ClassVar[Connections]
+    _transport: asyncio.Transport
+    _watcher: asyncio.TimerHandle
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start watching, or refuse the connection when there are too many."""
-        super().connection_made(JoinedWrites(transport, self.loop))  # type: ignore[arg-type]
-        self._receiving_since: float | None = self.loop.time()
+    def __init__(self, door: HttpDoor, shared: Connections) -> None:
+        self._door = door
+        self._shared = shared
+        self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        self._peer = ""
+        self._receiving_since: float | None = self._loop.time()
+        self._idle_since = self._loop.time()
         self._message_bytes = 0
-        self._in_head = True
         self._unsent_bytes = 0
         self._body_after_offer_bytes = 0
-        self._watcher = self.loop.call_later(self.shared.receive_timeout_seconds, self._watch)
-        if len(self.connections) > self.shared.connections_max:
+        self._in_head = True
+        self._url = b""
+        self._headers: list[Header] = []
+        self._incoming: Request | None = None
+        self._chunks: list[bytes] = []
+        self._body_bytes = 0
+        self._body_bytes_max = 0
+        self._ahead: deque[Request] = deque()
+        self._under_way: Request | None = None
+        self._stream: StreamedBody | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start watching, or refuse the connection when there are too many."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a stream server makes no others
+        self._transport = transport
+        peer = transport.get_extra_info("peername")
+        self._peer = peer[0] if isinstance(peer, tuple) else ""
+        self._watcher = self._loop.call_later(self._shared.receive_timeout_seconds, self._watch)
+        self._shared.opened(self)
+        if self._shared.crowded:
             self._refuse(ProblemError.of("OVERLOADED", "too many connections are open", headers=[(b"retry-after", b"1")]))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop watching."""
-        super().connection_lost(exc)
+        """Stop watching. A call under way goes on, its answer is nobody's; a stream ends."""
         self._watcher.cancel()
-        if self.shared.draining and not self.connections:
-            self.shared.emptied.set()
+        self._ahead.clear()
+        if self._stream is not None:
+            self._stream.break_off()
+        self._shared.closed(self)
+
+    def pause_writing(self) -> None:
+        """Hold a stream back: its client reads slowly."""
+        if self._stream is not None:
+            self._stream.hold()
+
+    def resume_writing(self) -> None:
+        """Let a stream go on."""
+        if self._stream is not None:
+            self._stream.go_on()
 
     def data_received(self, data: bytes) -> None:
         """Take what arrived, unless the request has become too large."""
-        self._unset_keepalive_if_required()
         self._message_bytes += len(data)
         try:
             while data:
@@ -112,65 +106,154 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Note when the request began to arrive."""
-        super().on_message_begin()
-        self._receiving_since = self._receiving_since or self.loop.time()
+        self._url, self._headers = b"", []
+        self._chunks, self._body_bytes = [], 0
+        self._receiving_since = self._receiving_since or self._loop.time()
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the target."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, or a trailer, which nobody reads."""
+        self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        """Start the request; during a drain it is the last one of its connection."""
-        super().on_headers_complete()
+        """Learn how large the body may be; refuse one that is announced too large, and ask for one that waits to be asked for."""
+        parser = self._parser
+        request = self._incoming = Request.read(
+            parser.get_method().decode(), self._url, self._headers, self._peer, keep_alive=parser.should_keep_alive()
+        )
+        request.http_1_0 = parser.get_http_version() == "1.0"
         self._in_head = False
-        if self.parser.should_upgrade():
-            self._expect_body_after_offer()
-        if self.shared.draining:
-            self.end_after_response()
+        if not request.path.startswith(b"/"):
+            self._refuse(ProblemError.of("INVALID_ARGUMENT", "the request's target is no path"))
+            return
+        self._body_bytes_max = self._door.body_bytes_max(request)
+        announced = request.headers.get(b"content-length", b"")
+        if announced.isdigit() and int(announced) > self._body_bytes_max:
+            self._refuse(too_large(self._body_bytes_max))
+            return
+        if request.headers.get(b"expect", b"").lower() == b"100-continue" and self._alone():
+            self._transport.write(CONTINUE)
+        if parser.should_upgrade():
+            self._expect_body_after_offer(request)
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a part of the body, unless it has become too large."""
+        self._body_bytes += len(body)
+        if self._body_bytes <= self._body_bytes_max:
+            self._chunks.append(body)
+        elif self._incoming is not None:
+            self._incoming = None
+            self._refuse(too_large(self._body_bytes_max))
 
     def on_message_complete(self) -> None:
-        """Note that the whole request is here, unless the parser only thinks so."""
-        if self._body_after_offer_bytes:
+        """Serve the request, after those before it. The parser only thinks that it is complete while a body follows an offer."""
+        request, self._incoming = self._incoming, None
+        if self._body_after_offer_bytes or request is None:
+            self._incoming = request
             return
         self._receiving_since = None
         self._message_bytes = 0
         self._in_head = True
-        super().on_message_complete()
+        request.body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        if self._under_way is None:
+            self._begin(request)
+            return
+        self._ahead.append(request)
+        if len(self._ahead) >= REQUESTS_AHEAD_MAX:
+            self._transport.pause_reading()
 
     def end_after_response(self) -> None:
         """Tell the client of a request under way, by `Connection: close`, that it is the last one on this connection."""
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.keep_alive = False
+        if self._under_way is not None:
+            self._under_way.keep_alive = False
+
+    def end_when_idle(self) -> None:
+        """Close now unless a request is under way; then it is the last one."""
+        self.end_after_response()
+        if self._stream is not None:
+            self._stream.break_off()
+        if self._under_way is None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        self._transport.abort()
+
+    def _begin(self, request: Request) -> None:
+        self._under_way = request
+        self._shared.serve(self._serve(request))
+
+    async def _serve(self, request: Request) -> None:
+        response = await self._door.answer(request)
+        if type(response) is Response:
+            if not self._transport.is_closing():
+                self._write(request, response)
+        else:
+            await self._send_stream(request, response)
+        self._end(request)
+
+    def _write(self, request: Request, response: Response) -> None:
+        if self._shared.draining or response.closes:
+            request.keep_alive = False
+        self._transport.write(response_bytes(request, response, self._shared.date_line))
+
+    async def _send_stream(self, request: Request, response: Response) -> None:
+        if self._shared.draining:
+            request.keep_alive = False
+        self._stream = StreamedBody(request, self._transport, self._shared.date_line)
+        try:
+            await response.send(self._stream.send, without_body=request.method == "HEAD")
+        except Exception:
+            LOGGER.exception("the answer to request %s broke off", request.request_id)
+        finally:
+            # A body that ended half way must not look whole: only the end of the connection says so.
+            request.keep_alive = request.keep_alive and self._stream.whole
+            self._stream = None
+
+    def _end(self, request: Request) -> None:
+        """Go on to the next request of this connection."""
+        self._under_way = None
+        self._idle_since = self._loop.time()
+        if not request.keep_alive or self._transport.is_closing():
+            self._ahead.clear()
+            self._transport.close()
+        elif self._ahead:
+            self._begin(self._ahead.popleft())
+            if not self._ahead:
+                self._transport.resume_reading()
 
     def _watch(self) -> None:
-        timeout = self.shared.receive_timeout_seconds
-        elapsed = self.loop.time() - self._receiving_since if self._receiving_since is not None else 0.0
-        unsent = self.transport.get_write_buffer_size()
+        now, timeout = self._loop.time(), self._shared.receive_timeout_seconds
+        elapsed = now - self._receiving_since if self._receiving_since is not None else 0.0
+        unsent = self._transport.get_write_buffer_size()
         if unsent and unsent == self._unsent_bytes:
-            self.transport.abort()
+            self._transport.abort()
             return
         if elapsed >= timeout:
             self._refuse(ProblemError.of("REQUEST_TIMEOUT", f"the request did not arrive within {timeout:g} seconds"))
             elapsed = 0.0
+        elif self._receiving_since is None and self._under_way is None and now - self._idle_since >= self._shared.keep_alive_seconds:
+            self._transport.close()
         self._unsent_bytes = unsent
-        self._watcher = self.loop.call_later(timeout - elapsed, self._watch)
+        self._watcher = self._loop.call_later(timeout - elapsed, self._watch)
+
+    def _alone(self) -> bool:
+        """Tell whether what arrives is the only request without an answer, so that what is written now can be meant for no other."""
+        return self._under_way is None and not self._ahead
 
     def _refuse(self, problem: ProblemError) -> None:
         """Send a problem, where the client would not take it for the answer to another request, and close the connection."""
-        if self.transport.is_closing():
+        if self._transport.is_closing():
             return
-        if self._unanswered():
-            response = problem.response(uuid7_text())
-            head = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}".encode()]
-            head += [name + b": " + value for name, value in (*self.server_state.default_headers, *response.headers)]
-            head += [b"content-length: %d" % len(response.body), b"connection: close", b"", b""]
-            self.transport.write(b"\r\n".join(head) + response.body)
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.disconnected = True  # nothing is done for a request that was just refused
-            self.cycle.message_event.set()
-        self.transport.close()
-
-    def _unanswered(self) -> bool:
-        """Tell whether what arrives is the only request without an answer, so that a response now can be to no other."""
-        if self.cycle is None or self.cycle.response_complete:
-            return True
-        return not self._in_head and not self.pipeline and not self.cycle.response_started
+        if self._alone():
+            request = self._incoming or Request.read("GET", b"/", [], self._peer, keep_alive=False)
+            request.keep_alive = False
+            self._transport.write(response_bytes(request, problem.response(uuid7_text()), self._shared.date_line))
+        self._incoming = None
+        self._transport.close()
 
     # An offer to speak another protocol (Upgrade: h2c, which Java's client makes by itself) may be ignored: RFC 9110, 7.8. The parser
     # however believes it: it stops at the end of the head, and would take the body for the next request: so requests are smuggled.
@@ -178,16 +261,16 @@ class HttpProtocol(HttpToolsProtocol):
     def _parse(self, data: bytes) -> bytes:
         """Give the parser what arrived, and return what it left over because of an offer."""
         try:
-            self.parser.feed_data(data)
+            self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
             return data[offer.args[0] :]
         return b""
 
-    def _expect_body_after_offer(self) -> None:
-        headers = dict(self.headers)
-        if b"transfer-encoding" in headers:
+    def _expect_body_after_offer(self, request: Request) -> None:
+        if b"transfer-encoding" in request.headers:
             self._refuse(ProblemError.of("INVALID_ARGUMENT", "a chunked request cannot offer to upgrade: leave out Upgrade"))
-        self._body_after_offer_bytes = int(headers.get(b"content-length", b"0"))
+        request.keep_alive = True
+        self._body_after_offer_bytes = int(request.headers.get(b"content-length", b"0"))
 
     def _take_body(self, data: bytes) -> bytes:
         """Take the body that the parser does not see, and return what follows it."""

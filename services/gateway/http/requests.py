@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from services.gateway.http.asgi import Header, Receive, Scope
+from services.gateway.http.asgi import Header
 from services.gateway.http.problems import ProblemError
 from shared.errors import FieldViolation
 from shared.interceptors.context import REQUEST_ID
@@ -19,6 +19,7 @@ _USED = frozenset(
         b"content-encoding",
         b"content-length",
         b"content-type",
+        b"expect",
         b"idempotency-key",
         b"prefer",
         b"transfer-encoding",
@@ -31,42 +32,53 @@ _JSON_TYPE = re.compile(rb'application/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)
 
 
 class ClientLeftError(Exception):
-    """The client closed the connection before its request was complete: there is nobody to answer."""
+    """The client closed the connection before its answer was complete: there is nobody to send the rest to."""
 
 
 @dataclass(slots=True)
 class Request:
     """A request. `headers` holds the used ones by lower-case name, joined with commas where repeated; `repeated` names those.
 
-    `call_id` is new for each request (UUIDv7); `request_id` is the caller's own when it sent a usable one, else the call id.
+    `path` and `query` are as they came over the wire. `call_id` is new for each request (UUIDv7); `request_id` is the caller's own when it
+    sent a usable one, else the call id. `body` is set once all of it has arrived; `keep_alive` says whether the connection goes on after.
     """
 
     method: str
+    path: bytes
     query: bytes
     headers: dict[bytes, bytes]
+    all_headers: list[Header]
     repeated: tuple[bytes, ...]
     head_bytes: int
     peer: str
-    receive: Receive
+    keep_alive: bool
     call_id: str
     request_id: str
+    body: bytes = b""
+    http_1_0: bool = False
 
     @classmethod
-    def read(cls, scope: Scope, receive: Receive) -> "Request":
-        """Return the request of an ASGI scope. Checks nothing, so that every refusal already has a request id."""
-        headers, repeated, size = _collect(scope["headers"])
+    def read(cls, method: str, target: bytes, all_headers: list[Header], peer: str, *, keep_alive: bool = True) -> "Request":
+        """Return the request of a head, whose header names are in lower case. Checks nothing, so that every refusal has a request id."""
+        headers, repeated, size = _collect(all_headers)
         call_id = uuid7_text()
-        wanted_id = headers.get(b"x-request-id", b"").decode("latin-1")
+        wanted_id = headers.get(b"x-request-id")
+        path, _, query = target.partition(b"?")
+        if not path.startswith(b"/"):
+            path = _path_of(path)
+        request_id = wanted_id.decode("latin-1") if wanted_id is not None else ""
         return cls(
-            method=scope["method"],
-            query=scope["query_string"],
+            method=method,
+            path=path,
+            query=query,
             headers=headers,
+            all_headers=all_headers,
             repeated=repeated,
-            head_bytes=size + len(scope["raw_path"]) + len(scope["query_string"]),
-            peer=scope["client"][0] if scope.get("client") else "",
-            receive=receive,
+            head_bytes=size + len(target),
+            peer=peer,
+            keep_alive=keep_alive,
             call_id=call_id,
-            request_id=wanted_id if REQUEST_ID.fullmatch(wanted_id) else call_id,
+            request_id=request_id if request_id and REQUEST_ID.fullmatch(request_id) else call_id,
         )
 
     def check_head(self) -> None:
@@ -82,33 +94,19 @@ class Request:
     def refuse_body(self) -> None:
         """Raise ProblemError where the request has a body and its method takes none: what it says would be ignored."""
         if self.headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in self.headers:
-            raise ProblemError.of("INVALID_ARGUMENT", "this method takes no body; use the query", headers=[(b"connection", b"close")])
+            raise ProblemError.of("INVALID_ARGUMENT", "this method takes no body; use the query")
 
-    async def body(self, bytes_max: int) -> bytes:
-        """Return the body. Raises ProblemError when it is too large or not JSON by its headers, ClientLeftError when it never ends."""
-        length = self.headers.get(b"content-length", b"")
-        if length.isdigit() and int(length) > bytes_max:
-            raise _too_large(bytes_max)
-        chunks = []
-        received = 0
-        more = True
-        while more:
-            message = await self.receive()
-            if message["type"] != "http.request":
-                raise ClientLeftError
-            chunk = message.get("body", b"")
-            received += len(chunk)
-            if received > bytes_max:
-                raise _too_large(bytes_max)
-            chunks.append(chunk)
-            more = message.get("more_body", False)
-        if received:
+    def json_body(self, bytes_max: int) -> bytes:
+        """Return the body. Raises ProblemError when it is too large, or not JSON by its headers."""
+        if len(self.body) > bytes_max:
+            raise too_large(bytes_max)
+        if self.body:
             self._check_media_type()
-        return b"".join(chunks)
+        return self.body
 
     def _check_media_type(self) -> None:
         media_type = self.headers.get(b"content-type")
-        if media_type is not None and not _JSON_TYPE.fullmatch(media_type):
+        if media_type is not None and media_type != b"application/json" and not _JSON_TYPE.fullmatch(media_type):
             raise ProblemError.of(
                 "UNSUPPORTED_MEDIA_TYPE", "the body must be application/json in UTF-8", headers=[(b"accept", b"application/json")]
             )
@@ -116,9 +114,15 @@ class Request:
             raise ProblemError.of("UNSUPPORTED_MEDIA_TYPE", "the body must not be compressed", headers=[(b"accept-encoding", b"identity")])
 
 
-def _too_large(bytes_max: int) -> ProblemError:
-    # The rest of the body is not read, so the connection cannot be used again.
-    return ProblemError.of("BODY_TOO_LARGE", f"the body is larger than {bytes_max} bytes", headers=[(b"connection", b"close")])
+def too_large(bytes_max: int) -> ProblemError:
+    """Return the refusal of a body. The rest of it is not read, so the connection cannot be used again."""
+    return ProblemError.of("BODY_TOO_LARGE", f"the body is larger than {bytes_max} bytes", closes=True)
+
+
+def _path_of(target: bytes) -> bytes:
+    """Return the path of a target that is a whole URI, as clients of proxies send it (RFC 9112, 3.2.2)."""
+    _, mark, rest = target.partition(b"://")
+    return b"/" + rest.partition(b"/")[2] if mark else target
 
 
 def _collect(headers: Iterable[Header]) -> tuple[dict[bytes, bytes], tuple[bytes, ...], int]:

@@ -1,14 +1,11 @@
-"""Serves the app: a listening socket, uvicorn's parser and request cycle, and an end at which no request fails."""
+"""Serves the door: a listening socket, its connections, and an end at which no request fails."""
 
 import asyncio
 import socket
-from email.utils import formatdate
 
-from uvicorn.config import Config
-from uvicorn.server import ServerState
-
-from services.gateway.http.asgi import App
-from services.gateway.http.protocol import Connections, HttpProtocol, protocol_of
+from services.gateway.http.app import HttpDoor
+from services.gateway.http.connections import Connections
+from services.gateway.http.protocol import HttpProtocol
 from services.gateway.settings import GatewaySettings
 
 BACKLOG = 2048
@@ -39,29 +36,16 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 class HttpServer:
-    """Serves an ASGI app on the running event loop, beside whatever else runs there; installs no signal handlers.
+    """Serves a door on the running event loop, beside whatever else runs there; installs no signal handlers.
 
-    Without `sock` it listens on the host and port of the settings. uvicorn's own Server is not used: it wants the process's signals, cuts
-    idle connections off at once at its end, and wakes up ten times a second.
+    Without `sock` it listens on the host and port of the settings.
     """
 
-    def __init__(self, app: App, settings: GatewaySettings, sock: socket.socket | None = None) -> None:
+    def __init__(self, door: HttpDoor, settings: GatewaySettings, sock: socket.socket | None = None) -> None:
+        self._door = door
         self._settings = settings
         self._sock = sock
-        self._state = ServerState()
-        self._shared = Connections(receive_timeout_seconds=settings.receive_timeout_seconds, connections_max=settings.connections_max)
-        self._config = Config(
-            app,
-            ws="none",
-            loop="none",
-            interface="asgi3",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,  # the client's address is worked out by the app, which knows whom to trust
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        )
+        self._connections: Connections | None = None
         self._server: asyncio.Server | None = None
         self._clock: asyncio.Task[None] | None = None
 
@@ -74,13 +58,15 @@ class HttpServer:
 
     async def start(self) -> None:
         """Begin to serve. Raises OSError where the address cannot be listened on."""
-        self._config.load()
         self._sock = self._sock or listening_socket(self._settings.host, self._settings.http_port)
-        self._set_date()
-        self._clock = asyncio.create_task(self._keep_date())
-        protocol = protocol_of(self._shared)
+        connections = self._connections = Connections(
+            receive_timeout_seconds=self._settings.receive_timeout_seconds,
+            keep_alive_seconds=KEEP_ALIVE_SECONDS,
+            connections_max=self._settings.connections_max,
+        )
+        self._clock = asyncio.create_task(_keep_date(connections))
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: protocol(config=self._config, server_state=self._state, app_state={}), sock=self._sock, backlog=BACKLOG
+            lambda: HttpProtocol(self._door, connections), sock=self._sock, backlog=BACKLOG
         )
 
     async def stop(self) -> None:
@@ -88,38 +74,35 @@ class HttpServer:
 
         Requests that last longer than `drain_seconds` are cut off.
         """
-        if self._server is None or self._clock is None:
+        if self._server is None or self._clock is None or self._connections is None:
             return
-        self._shared.draining = True
+        connections = self._connections
+        connections.draining = True
         self._server.close()
-        for connection in self._connections():
+        for connection in connections.all():
             connection.end_after_response()
         loop = asyncio.get_running_loop()
         end = loop.time() + self._settings.drain_seconds
-        await self._emptied_before(loop.time() + min(LINGER_SECONDS_MAX, self._settings.drain_seconds / 2))
-        for connection in self._connections():
-            connection.shutdown()
-        await self._emptied_before(end)
-        for connection in self._connections():
-            connection.transport.abort()
+        await _emptied_before(connections, loop.time() + min(LINGER_SECONDS_MAX, self._settings.drain_seconds / 2))
+        for connection in connections.all():
+            connection.end_when_idle()
+        await _emptied_before(connections, end)
+        for connection in connections.all():
+            connection.abort()
         self._clock.cancel()
         self._server = self._clock = None
 
-    def _connections(self) -> list[HttpProtocol]:
-        return [connection for connection in self._state.connections if isinstance(connection, HttpProtocol)]
 
-    async def _emptied_before(self, end: float) -> None:
-        if self._state.connections:
-            try:
-                async with asyncio.timeout_at(end):
-                    await self._shared.emptied.wait()
-            except TimeoutError:
-                return
+async def _emptied_before(connections: Connections, end: float) -> None:
+    if connections.all():
+        try:
+            async with asyncio.timeout_at(end):
+                await connections.emptied.wait()
+        except TimeoutError:
+            return
 
-    async def _keep_date(self) -> None:
-        while True:
-            await asyncio.sleep(1)
-            self._set_date()
 
-    def _set_date(self) -> None:
-        self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+async def _keep_date(connections: Connections) -> None:
+    while True:
+        await asyncio.sleep(1)
+        connections.set_date()

@@ -1,4 +1,4 @@
-"""A door with fake services behind it, and a client that speaks ASGI to it."""
+"""A door with fake services behind it, and a client that speaks to it without a network."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +13,8 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 
 from services.gateway.http.app import HttpDoor, build_app
+from services.gateway.http.requests import Request
+from services.gateway.http.wire import response_bytes
 from services.gateway.settings import GatewaySettings
 from shared.errors import ChargingError
 from shared.interceptors.error_mapping import status_of
@@ -92,29 +94,14 @@ class Client:
 
     async def send(self, method: str, target: str, body: bytes = b"", headers: Sequence[tuple[str, str]] = ()) -> Reply:
         """Send one request with exactly these headers and return the response."""
-        path, _, query = target.partition("?")
-        sent: list[Any] = []
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        scope = {
-            "type": "http",
-            "method": method,
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": query.encode(),
-            "client": (self.peer, 4711),
-            "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers],
-        }
-        await self.door(scope, receive, send)
-        start, content = sent
-        names = [name.decode() for name, _ in start["headers"]]
-        assert len(set(names)) == len(names)
-        return Reply(start["status"], {name.decode(): value.decode() for name, value in start["headers"]}, content["body"])
+        sent = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
+        request = Request.read(method, target.encode(), sent, self.peer)
+        request.body = body
+        response = await self.door.answer(request)
+        head, _, content = response_bytes(request, response, b"").partition(b"\r\n\r\n")
+        lines = [(each.partition(": ")[0], each.partition(": ")[2]) for each in head.decode("latin-1").split("\r\n")[1:]]
+        assert len({name for name, _ in lines}) == len(lines)
+        return Reply(response.status, dict(lines), content)
 
     async def get(self, target: str, **headers: str) -> Reply:
         """Send a GET."""
