@@ -7,6 +7,7 @@ ASGI in between: a request costs one task and one write (docs/decisions/0038-own
 import asyncio
 import logging
 from collections import deque
+from typing import cast
 
 import httptools
 
@@ -63,8 +64,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start watching, or refuse the connection when there are too many."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a stream server makes no others
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's own do not inherit from it
         peer = transport.get_extra_info("peername")
         self._peer = peer[0] if isinstance(peer, tuple) else ""
         self._watcher = self._loop.call_later(self._shared.receive_timeout_seconds, self._watch)
