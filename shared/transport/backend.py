@@ -4,30 +4,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+TextMetadata = Sequence[tuple[str, str]]
+"""Metadata of a call as a door hands it on: lower-case keys, text values."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Answer:
     """The outcome of one call, success or not.
 
-    `code` is a google.rpc.Code, 0 for success; `details` is the text of a failure; `message` is the serialized response of a success;
-    `trailers` have lower-case keys, text values, and bytes under keys that end in `-bin` (`grpc-status-details-bin` holds the
-    serialized google.rpc.Status of a failure).
+    `code` is a google.rpc.Code, 0 for success; `details` is the text of a failure and `status` its serialized google.rpc.Status; `message`
+    is the serialized response of a success; `trailers` have lower-case keys and text values.
     """
 
     code: int
     details: str = ""
     message: bytes = b""
-    trailers: Mapping[str, str | bytes] = field(default_factory=dict)
+    trailers: Mapping[str, str] = field(default_factory=dict)
+    status: bytes = b""
 
 
 class Backend(Protocol):
     """Where the methods of a service are served."""
 
-    async def call(self, method: str, message: bytes, metadata: Sequence[tuple[str, str]], timeout_seconds: float) -> Answer:
+    async def call(self, method: str, message: bytes, metadata: TextMetadata, timeout_seconds: float, *, waits: bool = False) -> Answer:
         """Run one call and return its outcome; never raises for a failed call.
 
         `method` is the full name, `/package.Service/Method`; `message` is the serialized request. `metadata` may carry reserved entries
         (`charging-...`) because a backend is only reachable from a door that strips them from what callers send. A call whose connection
-        is lost is repeated with the same ids when its policy makes that safe, and otherwise answers UNAVAILABLE.
+        is lost is repeated with the same ids when its policy makes that safe, and otherwise answers UNAVAILABLE. `waits` says that the
+        request asks to be answered only when its outcome is final: no other call shall wait for it.
         """
         ...

@@ -4,6 +4,7 @@ from typing import Any
 
 import grpc
 
+from shared.interceptors.error_mapping import DETAILS_KEY
 from shared.method_table import MethodTable
 from shared.transport.backend import Answer
 from shared.transport.inner_context import InnerContext, Metadata
@@ -19,7 +20,9 @@ async def dispatch(table: MethodTable, method: str, message: bytes, metadata: Me
         answer = await handler.unary_unary(message, context)
     except grpc.aio.AbortError:
         code = context.code() or grpc.StatusCode.UNKNOWN
-        return Answer(code.value[0], context.details(), trailers=dict(context.trailing_metadata()))
+        trailers = dict(context.trailing_metadata())
+        status = trailers.pop(DETAILS_KEY, b"")
+        return Answer(code.value[0], context.details(), trailers=trailers, status=status)
     return Answer(0, message=handler.response_serializer(answer), trailers=dict(context.trailing_metadata()))
 
 
@@ -29,6 +32,6 @@ class LocalBackend:
     def __init__(self, table: MethodTable) -> None:
         self._table = table
 
-    async def call(self, method: str, message: bytes, metadata: Metadata, timeout_seconds: float) -> Answer:
+    async def call(self, method: str, message: bytes, metadata: Metadata, timeout_seconds: float, *, waits: bool = False) -> Answer:
         """Serve the call here."""
         return await dispatch(self._table, method, message, metadata, timeout_seconds, "local")

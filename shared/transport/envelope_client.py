@@ -17,10 +17,9 @@ from google.protobuf.message_factory import GetMessageClass
 
 from shared.batching import NaturalBatcher
 from shared.errors import ChargingError, Code
-from shared.interceptors.error_mapping import DETAILS_KEY, status_of
+from shared.interceptors.error_mapping import status_of
 from shared.policy import MethodPolicy, RateLimitClass, checked_policy, find_method
-from shared.transport.backend import Answer
-from shared.transport.inner_context import Metadata
+from shared.transport.backend import Answer, TextMetadata
 
 MAX_CALLS = 256
 """Most calls of one envelope: past this the gain is spent, and the first callers wait for the last."""
@@ -57,17 +56,16 @@ RESENT_CODES = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED
 class _Pending:
     method: str
     policy: MethodPolicy
-    metadata: Metadata
+    metadata: TextMetadata
     message: bytes
     deadline: float
 
-    def sealed(self) -> envelope_pb2.InnerCall:
-        left = max(0, int((self.deadline - time.monotonic()) * 1_000_000))
-        entries = [
-            envelope_pb2.Metadatum(key=key, value=value if isinstance(value, bytes) else value.encode("latin-1"))
-            for key, value in self.metadata
-        ]
-        return envelope_pb2.InnerCall(method=self.method, metadata=entries, timeout_us=left, message=self.message)
+    def sealed(self, now: float) -> envelope_pb2.InnerCall:
+        """Return the call as it travels at a time of the monotonic clock."""
+        texts = [text for entry in self.metadata for text in entry]
+        return envelope_pb2.InnerCall(
+            method=self.method, metadata=texts, timeout_us=max(0, int((self.deadline - now) * 1_000_000)), message=self.message
+        )
 
 
 class EnvelopeBackend:
@@ -84,13 +82,13 @@ class EnvelopeBackend:
             self._send, name=f"envelope.{name}", max_batch=MAX_CALLS, max_queue=MAX_QUEUE, max_in_flight=max_in_flight
         )
 
-    async def call(self, method: str, message: bytes, metadata: Metadata, timeout_seconds: float) -> Answer:
+    async def call(self, method: str, message: bytes, metadata: TextMetadata, timeout_seconds: float, *, waits: bool = False) -> Answer:
         """Send one call, alone or with others, and return its outcome."""
         policy = self._policies.get(method)
         if policy is None:
             policy = self._policies[method] = checked_policy(find_method(method))
         pending = _Pending(method, policy, metadata, message, time.monotonic() + timeout_seconds)
-        if _waits(policy, message):
+        if waits:
             return await self._wait_for(pending)
         if not policy.coalesce or len(message) > SHARED_MESSAGE_BYTES:
             return (await self._send([pending]))[0]
@@ -131,11 +129,12 @@ class EnvelopeBackend:
         left = list(range(len(calls)))
         pause = FIRST_PAUSE_SECONDS
         while left:
-            seconds = max(calls[index].deadline for index in left) - time.monotonic()
+            now = time.monotonic()
+            seconds = max(calls[index].deadline for index in left) - now
             if seconds <= 0:
                 answers.update((index, _unknown(self._name, Code.DEADLINE_EXCEEDED, calls[index])) for index in left)
                 break
-            request = envelope_pb2.DispatchRequest(calls=[calls[index].sealed() for index in left])
+            request = envelope_pb2.DispatchRequest(calls=[calls[index].sealed(now) for index in left])
             try:
                 response = await self._stub.Dispatch(
                     request, timeout=seconds + GRACE_SECONDS, metadata=(("authorization", f"Token {self._peer_token()}"),)
@@ -190,14 +189,6 @@ class EnvelopeBackend:
         return again
 
 
-def _waits(policy: MethodPolicy, message: bytes) -> bool:
-    """Tell whether this call asks to be answered only when its outcome is final."""
-    if not policy.waitable:
-        return False
-    request: Any = GetMessageClass(find_method(policy.name).input_type).FromString(message)
-    return bool(request.wait_seconds)
-
-
 def _without_wait(call: _Pending) -> bytes:
     request: Any = GetMessageClass(find_method(call.policy.name).input_type).FromString(call.message)
     request.wait_seconds = 0
@@ -205,15 +196,15 @@ def _without_wait(call: _Pending) -> bytes:
 
 
 def _answer(result: envelope_pb2.InnerResult) -> Answer:
-    trailers = {entry.key: entry.value if entry.key.endswith("-bin") else entry.value.decode("latin-1") for entry in result.trailers}
-    return Answer(result.code, result.details, result.message, trailers)
+    texts = iter(result.trailers)
+    return Answer(result.code, result.details, result.message, dict(zip(texts, texts, strict=True)), result.status)
 
 
 def _unknown(name: str, code: Code, call: _Pending) -> Answer:
     """Return the answer of a call that may or may not have been carried out; it names the key with which repeating is safe."""
     text = f"{name} did not answer; what happened is unknown, and repeating with the same idempotency key is safe"
     key = dict(call.metadata).get("idempotency-key")
-    metadata = {"service": name} | ({"idempotency_key": str(key)} if key else {})
+    metadata = {"service": name} | ({"idempotency_key": key} if key else {})
     error = ChargingError(text, reason="OUTCOME_UNKNOWN", metadata=metadata, retry_after_seconds=1.0)
     error.code = code
     return _failed(error)
@@ -221,4 +212,4 @@ def _unknown(name: str, code: Code, call: _Pending) -> Answer:
 
 def _failed(error: ChargingError) -> Answer:
     status = status_of(error)
-    return Answer(status.code, status.message, trailers={DETAILS_KEY: status.SerializeToString()})
+    return Answer(status.code, status.message, status=status.SerializeToString())

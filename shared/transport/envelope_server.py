@@ -56,8 +56,12 @@ class EnvelopeServicer(envelope_pb2_grpc.EnvelopeServiceServicer):
     async def _run(self, call: envelope_pb2.InnerCall, peer: str) -> Answer:
         if call.method.startswith(TRANSPORT_PREFIX):
             return Answer(int(Code.INVALID_ARGUMENT), "envelopes do not nest")
-        metadata = [(entry.key, entry.value if entry.key.endswith("-bin") else entry.value.decode("latin-1")) for entry in call.metadata]
-        return await dispatch(self.table, call.method, call.message, metadata, call.timeout_us / 1_000_000, peer)
+        if len(call.metadata) % 2:
+            return Answer(int(Code.INVALID_ARGUMENT), "metadata is keys and values in turn")
+        texts = iter(call.metadata)
+        return await dispatch(
+            self.table, call.method, call.message, list(zip(texts, texts, strict=True)), call.timeout_us / 1_000_000, peer
+        )
 
 
 def envelope_servicer() -> tuple[EnvelopeServicer, Servicer]:
@@ -67,12 +71,7 @@ def envelope_servicer() -> tuple[EnvelopeServicer, Servicer]:
 
 
 def _result(answer: Answer) -> envelope_pb2.InnerResult:
+    trailers = [text for entry in answer.trailers.items() for text in entry]
     return envelope_pb2.InnerResult(
-        code=answer.code,
-        details=answer.details,
-        message=answer.message,
-        trailers=[
-            envelope_pb2.Metadatum(key=key, value=value if isinstance(value, bytes) else value.encode("latin-1"))
-            for key, value in answer.trailers.items()
-        ],
+        code=answer.code, details=answer.details, trailers=trailers, message=answer.message, status=answer.status
     )

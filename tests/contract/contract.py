@@ -28,7 +28,7 @@ FILES = (
 )
 TIMESTAMP = "google.protobuf.Timestamp"
 
-INNER = {"charging.transport.v1.InnerCall", "charging.transport.v1.Metadatum"}
+INNER = {"charging.transport.v1.InnerCall"}
 """What travels in an envelope: peers alone write it, it is bounded as a whole, and each inner call meets the rules of its own method."""
 
 METHODS: Mapping[str, MethodDescriptor] = methods_of(service for file in FILES for service in file.services_by_name.values())

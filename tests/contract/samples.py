@@ -84,7 +84,7 @@ async def _updatable(world: World) -> Message:
 def _dispatch(world: World) -> Message:
     inner = envelope_pb2.InnerCall(
         method="/charging.vendor_credit.v1.VendorService/GetVendor",
-        metadata=[envelope_pb2.Metadatum(key="authorization", value=f"Token {world.operator}".encode())],
+        metadata=["authorization", f"Token {world.operator}"],
         timeout_us=5_000_000,
         message=vendor_pb.GetVendorRequest(id=world.ours.vendor).SerializeToString(),
     )

@@ -76,8 +76,8 @@ class Endpoint:
         metadata = call_metadata(request, self._addresses, make_key=self._make_key)
         message = self._message(request, values)
         applied = self._apply_preference(request, message) if self._wait_seconds_max else None
-        timeout = self._timeout_seconds + self._wait(message)
-        answer = await self._backend.call(self._name, message.SerializeToString(), metadata, timeout)
+        wait = self._wait(message)
+        answer = await self._backend.call(self._name, message.SerializeToString(), metadata, self._timeout_seconds + wait, waits=wait > 0)
         from_trailers = trailer_headers(answer.trailers) if answer.trailers else []
         if answer.code != _OK:
             problem = problem_of(answer, self._request_type)

@@ -70,9 +70,8 @@ def problem_of(answer: Answer, request: Descriptor) -> ProblemError:
 
 
 def _details(answer: Answer) -> tuple[ErrorInfo | None, BadRequest | None, RetryInfo | None]:
-    raw = answer.trailers.get("grpc-status-details-bin", b"")
     try:
-        details = Status.FromString(raw if isinstance(raw, bytes) else b"").details
+        details = Status.FromString(answer.status).details
         return _first(details, ErrorInfo), _first(details, BadRequest), _first(details, RetryInfo)
     except DecodeError:
         return None, None, None

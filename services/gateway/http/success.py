@@ -21,13 +21,9 @@ _HEADER_OF_TRAILER: Mapping[str, bytes] = {
 """The trailers that callers may see. `x-request-id` is set from the request, which is where the trailer has it from."""
 
 
-def trailer_headers(trailers: Mapping[str, str | bytes]) -> list[Header]:
+def trailer_headers(trailers: Mapping[str, str]) -> list[Header]:
     """Return the headers that the trailers of an answer, successful or not, become."""
-    return [
-        (_HEADER_OF_TRAILER[name], value.encode("ascii", "replace"))
-        for name, value in trailers.items()
-        if name in _HEADER_OF_TRAILER and isinstance(value, str)
-    ]
+    return [(_HEADER_OF_TRAILER[name], value.encode("ascii", "replace")) for name, value in trailers.items() if name in _HEADER_OF_TRAILER]
 
 
 def status_rule(method: MethodDescriptor) -> Callable[[Any], int]:

@@ -36,6 +36,7 @@ class Call:
     request: Any
     metadata: dict[str, str]
     timeout_seconds: float
+    waits: bool
 
 
 class FakeBackend:
@@ -44,19 +45,21 @@ class FakeBackend:
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.answer: Message | Answer | ChargingError | Callable[..., Any] | None = None
-        self.trailers: dict[str, str | bytes] = {}
+        self.trailers: dict[str, str] = {}
         self._methods = methods_of(SERVICES)
 
-    async def call(self, method: str, message: bytes, metadata: Sequence[tuple[str, str]], timeout_seconds: float) -> Answer:
+    async def call(
+        self, method: str, message: bytes, metadata: Sequence[tuple[str, str]], timeout_seconds: float, *, waits: bool = False
+    ) -> Answer:
         """Record the call and answer it."""
         request_class = self._methods[method].input_type._concrete_class
-        self.calls.append(Call(method, request_class.FromString(message), dict(metadata), timeout_seconds))
+        self.calls.append(Call(method, request_class.FromString(message), dict(metadata), timeout_seconds, waits))
         answer = self.answer
         if isinstance(answer, Answer):
             return answer
         if isinstance(answer, ChargingError):
             details = status_of(answer).SerializeToString()
-            return Answer(answer.code, answer.message, trailers={"grpc-status-details-bin": details, **self.trailers})
+            return Answer(answer.code, answer.message, trailers=self.trailers, status=details)
         if callable(answer):
             made: Answer = await answer()
             return made

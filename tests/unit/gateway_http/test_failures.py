@@ -141,7 +141,7 @@ async def test_an_internal_error_never_shows_its_text(client: Client) -> None:
 
 async def test_broken_details_are_no_worse_than_none(client: Client) -> None:
     """What cannot be decoded is left out."""
-    client.backend.answer = Answer(14, "text", trailers={"grpc-status-details-bin": b"\xff\xff\xff"})
+    client.backend.answer = Answer(14, "text", status=b"\xff\xff\xff")
     assert (await client.post(CHARGE, BODY)).status == 503
 
 
@@ -149,7 +149,7 @@ async def test_a_retry_delay_without_a_reason_is_still_told(client: Client) -> N
     """RetryInfo stands for itself."""
     status = Status(code=int(Code.UNAVAILABLE))
     status.details.add().Pack(RetryInfo(retry_delay=Duration(seconds=3)))
-    client.backend.answer = Answer(14, "", trailers={"grpc-status-details-bin": status.SerializeToString()})
+    client.backend.answer = Answer(14, "", status=status.SerializeToString())
     assert (await client.post(CHARGE, BODY)).headers["retry-after"] == "3"
 
 

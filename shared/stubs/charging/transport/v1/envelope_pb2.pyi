@@ -85,14 +85,16 @@ class InnerCall(_message.Message):
     message: _builtins.bytes
     """The serialized request."""
     @_builtins.property
-    def metadata(self) -> _containers.RepeatedCompositeFieldContainer[Global___Metadatum]:
-        """The caller's metadata, and the reserved entries (`charging-...`) that the first door adds: those are believed only here."""
+    def metadata(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The caller's metadata, keys and values in turn, and the reserved entries (`charging-...`) that the first door adds: those are believed
+        only here. One list of texts: a message for each entry would cost more than the rest of the call.
+        """
 
     def __init__(
         self,
         *,
         method: _builtins.str = ...,
-        metadata: _abc.Iterable[Global___Metadatum] | None = ...,
+        metadata: _abc.Iterable[_builtins.str] | None = ...,
         timeout_us: _builtins.int = ...,
         message: _builtins.bytes = ...,
     ) -> None: ...
@@ -114,54 +116,32 @@ class InnerResult(_message.Message):
     DETAILS_FIELD_NUMBER: _builtins.int
     TRAILERS_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
     code: _builtins.int
     """google.rpc.Code of the outcome; 0 is success."""
     details: _builtins.str
     """Human-readable text of a failure."""
     message: _builtins.bytes
     """The serialized response of a success."""
+    status: _builtins.bytes
+    """The serialized google.rpc.Status of a failure."""
     @_builtins.property
-    def trailers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Metadatum]:
-        """Trailing metadata of the call."""
+    def trailers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Trailing metadata of the call, keys and values in turn; without the status."""
 
     def __init__(
         self,
         *,
         code: _builtins.int = ...,
         details: _builtins.str = ...,
-        trailers: _abc.Iterable[Global___Metadatum] | None = ...,
+        trailers: _abc.Iterable[_builtins.str] | None = ...,
         message: _builtins.bytes = ...,
+        status: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "details", b"details", "message", b"message", "trailers", b"trailers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "details", b"details", "message", b"message", "status", b"status", "trailers", b"trailers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___InnerResult: _TypeAlias = InnerResult  # noqa: Y015
-
-@_typing.final
-class Metadatum(_message.Message):
-    """One entry of metadata."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    KEY_FIELD_NUMBER: _builtins.int
-    VALUE_FIELD_NUMBER: _builtins.int
-    key: _builtins.str
-    """Lower-case key."""
-    value: _builtins.bytes
-    """Value; a key that ends in `-bin` carries bytes, any other carries ASCII text."""
-    def __init__(
-        self,
-        *,
-        key: _builtins.str = ...,
-        value: _builtins.bytes = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Metadatum: _TypeAlias = Metadatum  # noqa: Y015
