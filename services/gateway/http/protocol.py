@@ -1,7 +1,7 @@
 """One HTTP/1.1 connection: httptools parses, this class keeps order, limits and time, and writes each response in one piece.
 
 A connection is worked on in turn: requests that a client sends ahead (pipelining) wait until those before them are answered. There is no
-ASGI in between: a request costs one task and one write (docs/decisions/0038-own-http-protocol.md has the figures).
+ASGI in between: a request costs one task and one write (docs/decisions/0014-own-http-door.md has the figures).
 """
 
 import asyncio
