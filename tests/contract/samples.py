@@ -123,6 +123,9 @@ _IDENTITY = {
     "TokenService/RevokeToken": Sample(_fixed(lambda _: identity_pb2.RevokeTokenRequest()), spends_token=True),
     "UserService/CreateUser": Sample(_fixed(_new_user)),
     "UserService/ListUsers": Sample(_fixed(lambda _: identity_pb2.ListUsersRequest(page_size=2))),
+    "UserService/ListUserTokens": Sample(
+        _fixed(lambda world: identity_pb2.ListUserTokensRequest(id=world.stack.user_ids["paula"], page_size=2))
+    ),
     "UserService/DisableUser": Sample(_disablable),
     "UserService/CreateUserToken": Sample(_user_token),
     "TrustService/RotateSigningKey": Sample(_fixed(lambda _: identity_pb2.RotateSigningKeyRequest())),
@@ -135,6 +138,9 @@ _VENDOR_CREDIT = {
     "VendorService/ListVendors": Sample(_fixed(lambda _: vendor_pb.ListVendorsRequest(page_size=2))),
     "VendorService/UpdateVendor": Sample(_updatable, Ownership.VENDOR),
     "VendorService/ListVendorEntries": _of_vendor(lambda world: vendor_pb.ListVendorEntriesRequest(vendor_id=world.ours.vendor)),
+    "VendorService/ListVendorBalances": _of_vendor(
+        lambda world: vendor_pb.ListVendorBalancesRequest(vendor_id=world.ours.vendor, points=3)
+    ),
     "VendorService/LookupVendors": Sample(_fixed(lambda world: vendor_pb.LookupVendorsRequest(vendor_ids=[world.ours.vendor]))),
     "CreditRequestService/SubmitCreditRequest": _of_vendor(
         lambda world: vendor_pb.SubmitCreditRequestRequest(vendor_id=world.ours.vendor, amount=10)

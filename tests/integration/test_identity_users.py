@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.gateway.passwords import Passwords
 from shared.errors import AlreadyExists, ChargingError, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Unauthenticated
+from shared.paging import encode_page_token
 from shared.principal import RateLimit, Role
 from tests.databases import Databases
 from tests.integration.identity import PASSWORD, Gateway, open_gateway
@@ -225,3 +226,40 @@ def test_what_happened_cannot_be_unwritten(databases: Databases, table: str) -> 
         for statement in statements:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement)
+
+
+async def test_the_tokens_of_a_user_in_force_are_listed_page_by_page(gateway: Gateway) -> None:
+    """The newest first; none that was revoked, has expired or is another's, and never the token itself."""
+    user, other = await gateway.create_user("alice"), await gateway.create_user("bob")
+    await gateway.log_in("alice")
+    await gateway.log_in("bob")
+    made = []
+    for number in range(4):
+        gateway.pass_time(seconds=1)
+        made.append(await gateway.call(gateway.users.CreateUserToken, pb.CreateUserTokenRequest(id=user.id, label=f"till {number}")))
+    await gateway.call(gateway.tokens.RevokeToken, pb.RevokeTokenRequest(jti=made[1].jti))
+
+    listed, sizes, page_token = [], [], ""
+    while True:
+        request = pb.ListUserTokensRequest(id=user.id, page_size=2, page_token=page_token)
+        page = await gateway.call(gateway.users.ListUserTokens, request)
+        listed += page.tokens
+        sizes.append(len(page.tokens))
+        page_token = page.next_page_token
+        if not page_token:
+            break
+    assert ([token.label for token in listed], sizes) == (["till 3", "till 2", "till 0", ""], [2, 2])
+    assert [token.jti for token in listed[:3]] == [made[3].jti, made[2].jti, made[0].jti]
+    assert [token.kind for token in listed[2:]] == [pb.USER_TOKEN_KIND_API, pb.USER_TOKEN_KIND_LOGIN]
+    assert made[3].token not in str(listed)
+
+    gateway.pass_time(hours=13)
+    left = await gateway.call(gateway.users.ListUserTokens, pb.ListUserTokensRequest(id=user.id))
+    assert [token.label for token in left.tokens] == ["till 3", "till 2", "till 0"], "a person's token lives 12 hours"
+    await gateway.call(gateway.users.DisableUser, pb.DisableUserRequest(id=user.id))
+    assert not (await gateway.call(gateway.users.ListUserTokens, pb.ListUserTokensRequest(id=user.id))).tokens
+    with pytest.raises(NotFound):
+        await gateway.call(gateway.users.ListUserTokens, pb.ListUserTokensRequest(id=other.id + 99))
+    for token in ("nonsense", encode_page_token("x", "y"), encode_page_token("2026-01-01T00:00:00", "y")):
+        with pytest.raises(InvalidArgument):
+            await gateway.call(gateway.users.ListUserTokens, pb.ListUserTokensRequest(id=other.id, page_token=token))

@@ -44,6 +44,7 @@ class CustomerServicer(customer_charge_pb2_grpc.CustomerServiceServicer):
             after_id=int(after_id),
             visible_vendors=caller.visible_vendors,
             phone_number=request.phone_number,
+            search=f"+{request.search.lstrip('+')}" if request.search else "",
             limit=limit + 1,
         )
         token = encode_page_token(found[limit - 1].id) if len(found) > limit else ""
@@ -53,6 +54,10 @@ class CustomerServicer(customer_charge_pb2_grpc.CustomerServiceServicer):
     async def ListCustomerEntries(self, request: pb.ListCustomerEntriesRequest, context: Context) -> pb.ListCustomerEntriesResponse:
         """List a customer's entries, newest first."""
         caller = current_call().caller
+        whole = caller.role is Role.OPERATOR
+        if request.reference:
+            found = await read_customers.find_entries(self._database, request.customer_id, request.reference, caller.visible_vendors)
+            return pb.ListCustomerEntriesResponse(entries=[entry_message(each, whole=whole) for each in found])
         limit = page_size_of(request.page_size)
         before = page_token_charge(request.page_token)
         found = await read_customers.list_entries(
@@ -63,7 +68,6 @@ class CustomerServicer(customer_charge_pb2_grpc.CustomerServiceServicer):
             limit=limit + 1,
         )
         token = encode_page_token(found[limit - 1].reference) if len(found) > limit else ""
-        whole = caller.role is Role.OPERATOR
         return pb.ListCustomerEntriesResponse(entries=[entry_message(each, whole=whole) for each in found[:limit]], next_page_token=token)
 
 

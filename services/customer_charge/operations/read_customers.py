@@ -16,12 +16,15 @@ async def get_customer(database: Database, customer_id: int, visible_vendors: Se
 
 
 async def list_customers(
-    database: Database, *, after_id: int, visible_vendors: Sequence[int] | None, phone_number: str, limit: int
+    database: Database, *, after_id: int, visible_vendors: Sequence[int] | None, phone_number: str, search: str = "", limit: int
 ) -> list[Customer]:
-    """Return up to `limit` customers in id order, above `after_id`, that the vendors created or charged (None: any)."""
+    """Return up to `limit` customers in id order, above `after_id`, that the vendors created or charged (None: any).
+
+    Only those with the phone number, and whose number begins with `search`, where these are not empty.
+    """
     async with database.reading() as connection:
         return await customers.list_customers(
-            connection, visible_vendors=visible_vendors, after_id=after_id, phone_number=phone_number, limit=limit
+            connection, visible_vendors=visible_vendors, after_id=after_id, phone_number=phone_number, search=search, limit=limit
         )
 
 
@@ -35,6 +38,13 @@ async def list_entries(
     async with database.reading() as connection:
         await _visible(connection, customer_id, visible_vendors, "customer_id")
         return await accounts.list_entries(connection, customer_id, before=before, visible_vendors=visible_vendors, limit=limit)
+
+
+async def find_entries(database: Database, customer_id: int, reference: str, visible_vendors: Sequence[int] | None) -> list[Entry]:
+    """Return the entries of a customer with this reference, newest first, caused by the vendors (None: any). Raises NotFound."""
+    async with database.reading() as connection:
+        await _visible(connection, customer_id, visible_vendors, "customer_id")
+        return await accounts.find_entries(connection, customer_id, reference, visible_vendors)
 
 
 async def _visible(connection: Connection, customer_id: int, visible_vendors: Sequence[int] | None, field: str) -> Customer:

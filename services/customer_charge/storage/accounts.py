@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from psycopg.rows import class_row
 
-from services.customer_charge.domain.ledger import Account, Entry
+from services.customer_charge.domain.ledger import Account, Entry, EntryKind
 from shared.database import Connection
 from shared.sql_arrays import int_array, time_array, uuid_array
 
@@ -93,4 +93,23 @@ async def list_entries(
     """Return entries of one customer, newest first, older than the entry of charge `before`, caused by the visible vendors (None: all)."""
     async with connection.cursor(row_factory=class_row(Entry)) as cursor:
         await cursor.execute(LIST_ENTRIES, {"customer_id": customer_id, "before": before, "vendor_ids": visible_vendors, "limit": limit})
+        return await cursor.fetchall()
+
+
+FIND_ENTRIES = """
+SELECT customer_id, seq, vendor_id, amount, balance_after, kind, reference::text AS reference, created_at
+FROM customer_entries
+WHERE kind = ANY(%(kinds)s::smallint[])
+  AND reference = %(reference)s::uuid
+  AND customer_id = %(customer_id)s
+  AND (%(vendor_ids)s::bigint[] IS NULL OR vendor_id = ANY(%(vendor_ids)s::bigint[]))
+ORDER BY seq DESC
+"""
+
+
+async def find_entries(connection: Connection, customer_id: int, reference: str, visible_vendors: Sequence[int] | None) -> list[Entry]:
+    """Return the entries of one customer with this reference, newest first. All kinds are named because the index begins with them."""
+    wanted = {"kinds": int_array(EntryKind), "reference": reference, "customer_id": customer_id, "vendor_ids": visible_vendors}
+    async with connection.cursor(row_factory=class_row(Entry)) as cursor:
+        await cursor.execute(FIND_ENTRIES, wanted)
         return await cursor.fetchall()

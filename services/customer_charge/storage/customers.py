@@ -65,6 +65,17 @@ ORDER BY id
 LIMIT %(limit)s
 """
 
+# The operators compare byte by byte, as the index of prefixes does. After the digits comes the colon, so a prefix ends before it.
+SEARCH_ALL = """
+SELECT id, phone_number, balance, created_at
+FROM customers
+WHERE id > %(after_id)s
+  AND phone_number ~>=~ %(search)s AND phone_number ~<~ (%(search)s || ':')
+  AND (%(phone_number)s = '' OR phone_number = %(phone_number)s)
+ORDER BY id
+LIMIT %(limit)s
+"""
+
 LIST_VISIBLE = """
 SELECT customers.id, phone_number, balance, min(customer_vendors.created_at) AS created_at
 FROM customer_vendors
@@ -73,6 +84,7 @@ WHERE customer_vendors.vendor_id = ANY(%(vendor_ids)s::bigint[])
   AND customer_vendors.customer_id > %(after_id)s
   AND (%(id)s::bigint IS NULL OR customer_vendors.customer_id = %(id)s)
   AND (%(phone_number)s = '' OR phone_number = %(phone_number)s)
+  AND starts_with(phone_number, %(search)s)
 GROUP BY customers.id
 ORDER BY customers.id
 LIMIT %(limit)s
@@ -86,13 +98,19 @@ async def list_customers(
     after_id: int = 0,
     customer_id: int | None = None,
     phone_number: str = "",
+    search: str = "",
     limit: int = 1,
 ) -> list[Customer]:
-    """Return customers in id order, above `after_id`, that the visible vendors created or charged (None: all customers)."""
+    """Return customers in id order, above `after_id`, that the visible vendors created or charged (None: all customers).
+
+    `search` is what the phone number begins with, `+` included.
+    """
+    everyone = SEARCH_ALL if search else LIST_ALL
+    filters = {"phone_number": phone_number, "search": search}
     async with connection.cursor(row_factory=class_row(Customer)) as cursor:
         await cursor.execute(
-            LIST_ALL if visible_vendors is None else LIST_VISIBLE,
-            {"vendor_ids": visible_vendors, "after_id": after_id, "id": customer_id, "phone_number": phone_number, "limit": limit},
+            everyone if visible_vendors is None else LIST_VISIBLE,
+            {"vendor_ids": visible_vendors, "after_id": after_id, "id": customer_id, "limit": limit, **filters},
         )
         return await cursor.fetchall()
 

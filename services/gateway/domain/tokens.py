@@ -37,6 +37,17 @@ class IssuedToken:
     facts: NewToken
 
 
+@dataclass(frozen=True, slots=True)
+class OutstandingToken:
+    """What is known of a token that was given out: all but the token. `kind` is `login` or `api`."""
+
+    jti: UUID
+    kind: str
+    label: str
+    issued_at: datetime
+    expires_at: datetime
+
+
 def login_token(jti: UUID, now: datetime, life: timedelta) -> NewToken:
     """Return the token of a person who signs in now."""
     issued_at = now.replace(microsecond=0)

@@ -8,11 +8,12 @@ from charging.identity.v1 import identity_pb2, identity_pb2_grpc
 
 from services.gateway.domain.tokens import api_token
 from services.gateway.domain.users import check_new_password, checked_new_user, checked_rate_limit
-from services.gateway.handlers.messages import rate_limit_of, time_of, timestamp, user_message
+from services.gateway.handlers.messages import page_token_token, rate_limit_of, time_of, timestamp, token_message, user_message
 from services.gateway.handlers.parts import Parts
 from services.gateway.operations.create_user import create_user
 from services.gateway.operations.create_user_token import create_user_token
 from services.gateway.operations.disable_user import disable_user
+from services.gateway.operations.list_user_tokens import list_user_tokens
 from services.gateway.operations.list_users import list_users
 from shared.call import current_call
 from shared.paging import decode_page_token, encode_page_token, page_size_of
@@ -61,6 +62,18 @@ class UserService(identity_pb2_grpc.UserServiceServicer):
         # This process refuses the user's tokens from the next call on; the others follow within seconds.
         await self._parts.trust.refresh()
         return identity_pb2.DisableUserResponse(data=user_message(user))
+
+    async def ListUserTokens(self, request: identity_pb2.ListUserTokensRequest, context: Context) -> identity_pb2.ListUserTokensResponse:
+        """List a user's tokens that are in force, the newest first."""
+        found, more = await list_user_tokens(
+            self._parts.database,
+            request.id,
+            now=self._parts.clock(),
+            before=page_token_token(request.page_token),
+            page_size=page_size_of(request.page_size),
+        )
+        token = encode_page_token(found[-1].issued_at.isoformat(), str(found[-1].jti)) if more else ""
+        return identity_pb2.ListUserTokensResponse(tokens=map(token_message, found), next_page_token=token)
 
     async def CreateUserToken(self, request: identity_pb2.CreateUserTokenRequest, context: Context) -> identity_pb2.CreateUserTokenResponse:
         """Make a long-lived token for a user's system."""

@@ -4,9 +4,9 @@ from datetime import datetime
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg.rows import tuple_row
+from psycopg.rows import class_row, tuple_row
 
-from services.gateway.domain.tokens import NewToken
+from services.gateway.domain.tokens import NewToken, OutstandingToken
 
 INSERT_ISSUED = """
 INSERT INTO issued_tokens (jti, user_id, kind, label, kid, issued_at, expires_at)
@@ -68,3 +68,26 @@ async def revoked_tokens(connection: AsyncConnection, now: datetime) -> dict[str
     async with connection.cursor(row_factory=tuple_row) as cursor:
         await cursor.execute(SELECT_REVOKED, {"now": now})
         return {str(jti): expires_at.timestamp() async for jti, expires_at in cursor}
+
+
+LIST_IN_FORCE = """
+SELECT jti, kind, label, issued_at, expires_at
+FROM issued_tokens
+WHERE user_id = %(user_id)s
+  AND expires_at > %(now)s
+  AND (%(issued_at)s::timestamptz IS NULL OR (issued_at, jti) < (%(issued_at)s, %(jti)s::uuid))
+  AND NOT EXISTS (SELECT 1 FROM revoked_tokens WHERE revoked_tokens.jti = issued_tokens.jti)
+ORDER BY issued_at DESC, jti DESC
+LIMIT %(limit)s
+"""
+
+
+async def list_in_force(
+    connection: AsyncConnection, user_id: int, *, now: datetime, before: tuple[datetime, UUID] | None, limit: int
+) -> list[OutstandingToken]:
+    """Return tokens of a user that have neither expired nor been revoked, the newest first, older than `before`."""
+    issued_at, jti = before or (None, None)
+    values = {"user_id": user_id, "now": now, "issued_at": issued_at, "jti": jti, "limit": limit}
+    async with connection.cursor(row_factory=class_row(OutstandingToken)) as cursor:
+        await cursor.execute(LIST_IN_FORCE, values)
+        return await cursor.fetchall()

@@ -122,3 +122,11 @@ class ChainCheck:
             )
         elif head.balance < -head.credit_limit:
             self.finding = f"vendor {self._vendor_id}: the balance {head.balance} is below the limit of -{head.credit_limit}"
+
+
+def spread(first: int, last: int, count: int) -> list[int]:
+    """Return at most `count` (2 or more) whole numbers from `first` to `last`, both included, as evenly apart as they can be."""
+    steps = min(count - 1, last - first)
+    if steps <= 0:
+        return [first] if first == last else []
+    return [first + (last - first) * step // steps for step in range(steps + 1)]

@@ -10,11 +10,15 @@ from services.vendor_credit.operations.update_vendor import update_vendor
 from services.vendor_credit.storage.vendors import Vendor
 from shared.call import current_call
 from shared.database import Database
+from shared.errors import InvalidArgument
 from shared.interceptors.types import Context
 from shared.paging import decode_page_token, encode_page_token, page_size_of
 from shared.times import from_timestamp, to_timestamp
 
 MAX_INT64 = 2**63 - 1
+POINTS_DEFAULT = 100
+POINTS_MIN = 2
+"""A line has a beginning and an end."""
 
 
 class VendorServicer(vendor_credit_pb2_grpc.VendorServiceServicer):
@@ -46,7 +50,7 @@ class VendorServicer(vendor_credit_pb2_grpc.VendorServiceServicer):
         """List vendors in id order."""
         limit = page_size_of(request.page_size)
         (after_id,) = decode_page_token(request.page_token, int) or (0,)
-        vendors = await read_vendors.list_vendors(self._database, after_id=int(after_id), limit=limit + 1)
+        vendors = await read_vendors.list_vendors(self._database, after_id=int(after_id), search=request.search.strip(), limit=limit + 1)
         token = encode_page_token(vendors[limit - 1].id) if len(vendors) > limit else ""
         return pb.ListVendorsResponse(vendors=[vendor_message(vendor) for vendor in vendors[:limit]], next_page_token=token)
 
@@ -64,6 +68,9 @@ class VendorServicer(vendor_credit_pb2_grpc.VendorServiceServicer):
 
     async def ListVendorEntries(self, request: pb.ListVendorEntriesRequest, context: Context) -> pb.ListVendorEntriesResponse:
         """List a vendor's entries, newest first."""
+        if request.reference:
+            found = await read_vendors.find_entries(self._database, request.vendor_id, request.reference)
+            return pb.ListVendorEntriesResponse(entries=[entry_message(entry) for entry in _within(found, request)])
         limit = page_size_of(request.page_size)
         (before_seq,) = decode_page_token(request.page_token, int) or (MAX_INT64,)
         entries = await read_vendors.list_entries(
@@ -77,9 +84,30 @@ class VendorServicer(vendor_credit_pb2_grpc.VendorServiceServicer):
         token = encode_page_token(entries[limit - 1].seq) if len(entries) > limit else ""
         return pb.ListVendorEntriesResponse(entries=[entry_message(entry) for entry in entries[:limit]], next_page_token=token)
 
+    async def ListVendorBalances(self, request: pb.ListVendorBalancesRequest, context: Context) -> pb.ListVendorBalancesResponse:
+        """Return a vendor's balance over time."""
+        points = request.points or POINTS_DEFAULT
+        if points < POINTS_MIN:
+            raise InvalidArgument.of_field("points", f"must be {POINTS_MIN} or more")
+        entries = await read_vendors.list_balances(
+            self._database,
+            request.vendor_id,
+            start=from_timestamp(getattr(request, "from")) if request.HasField("from") else None,
+            stop=from_timestamp(request.to) if request.HasField("to") else None,
+            points=points,
+        )
+        return pb.ListVendorBalancesResponse(balances=[balance_message(entry) for entry in entries])
+
     async def LookupVendors(self, request: pb.LookupVendorsRequest, context: Context) -> pb.LookupVendorsResponse:
         """Tell which vendors exist."""
         return pb.LookupVendorsResponse(vendor_ids=await read_vendors.lookup_vendors(self._database, list(request.vendor_ids)))
+
+
+def _within(entries: list[Entry], request: pb.ListVendorEntriesRequest) -> list[Entry]:
+    """Return those of a few entries that are of the asked time."""
+    start = from_timestamp(getattr(request, "from")) if request.HasField("from") else None
+    stop = from_timestamp(request.to) if request.HasField("to") else None
+    return [each for each in entries if (start is None or each.created_at >= start) and (stop is None or each.created_at < stop)]
 
 
 def vendor_message(vendor: Vendor) -> pb.Vendor:
@@ -109,3 +137,8 @@ def entry_message(entry: Entry) -> pb.VendorEntry:
         created_at=to_timestamp(entry.created_at),
         hash=entry.hash.hex(),
     )
+
+
+def balance_message(entry: Entry) -> pb.VendorBalance:
+    """Return the wire form of what a vendor held right after an entry."""
+    return pb.VendorBalance(seq=entry.seq, balance=entry.balance_after, created_at=to_timestamp(entry.created_at))

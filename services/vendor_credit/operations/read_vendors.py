@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from services.vendor_credit.domain.ledger import Entry
-from services.vendor_credit.storage import accounts, vendors
+from services.vendor_credit.domain.ledger import Entry, spread
+from services.vendor_credit.storage import accounts, balances, vendors
 from services.vendor_credit.storage.vendors import Vendor
 from shared.database import Database
 from shared.errors import NotFound
@@ -19,10 +19,10 @@ async def get_vendor(database: Database, vendor_id: int) -> Vendor:
     return vendor
 
 
-async def list_vendors(database: Database, *, after_id: int, limit: int) -> list[Vendor]:
-    """Return up to `limit` vendors in id order, above `after_id`."""
+async def list_vendors(database: Database, *, after_id: int, search: str = "", limit: int) -> list[Vendor]:
+    """Return up to `limit` vendors in id order, above `after_id`, that `search` finds (empty: all)."""
     async with database.reading() as connection:
-        return await vendors.list_vendors(connection, after_id=after_id, limit=limit)
+        return await vendors.list_vendors(connection, after_id=after_id, search=search, limit=limit)
 
 
 async def lookup_vendors(database: Database, vendor_ids: Sequence[int]) -> list[int]:
@@ -39,3 +39,24 @@ async def list_entries(
         if not await vendors.existing_vendors(connection, [vendor_id]):
             raise NotFound.of("vendor", vendor_id, "vendor_id")
         return await accounts.list_entries(connection, vendor_id, before_seq=before_seq, start=start, stop=stop, limit=limit)
+
+
+async def find_entries(database: Database, vendor_id: int, reference: str) -> list[Entry]:
+    """Return the entries of a vendor with this reference, newest first: one of each kind at most. Raises NotFound."""
+    async with database.reading() as connection:
+        if not await vendors.existing_vendors(connection, [vendor_id]):
+            raise NotFound.of("vendor", vendor_id, "vendor_id")
+        return await accounts.find_entries(connection, vendor_id, reference)
+
+
+async def list_balances(database: Database, vendor_id: int, *, start: datetime | None, stop: datetime | None, points: int) -> list[Entry]:
+    """Return up to `points` entries of a vendor, oldest first, spread evenly by number.
+
+    The first is the last one before `start`, the last the last one before `stop`. Raises NotFound.
+    """
+    async with database.reading() as connection:
+        if not await vendors.existing_vendors(connection, [vendor_id]):
+            raise NotFound.of("vendor", vendor_id, "vendor_id")
+        first = await balances.last_seq_before(connection, vendor_id, start) if start is not None else 0
+        last = await balances.last_seq_before(connection, vendor_id, stop)
+        return await balances.get_entries(connection, vendor_id, spread(max(first, 1), last, points))

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from psycopg.rows import class_row
 
-from services.vendor_credit.domain.ledger import Account, Entry
+from services.vendor_credit.domain.ledger import Account, Entry, EntryKind
 from shared.database import Connection
 from shared.sql_arrays import bytes_array, int_array, text_array, time_array
 
@@ -123,6 +123,21 @@ async def list_entries(
     """Return entries of one vendor, newest first, below `before_seq`."""
     async with connection.cursor(row_factory=class_row(Entry)) as cursor:
         await cursor.execute(LIST_ENTRIES, {"vendor_id": vendor_id, "before_seq": before_seq, "start": start, "stop": stop, "limit": limit})
+        return await cursor.fetchall()
+
+
+FIND_ENTRIES = """
+SELECT vendor_id, seq, amount, balance_after, kind, reference, created_at, hash
+FROM vendor_entries
+WHERE kind = ANY(%(kinds)s::smallint[]) AND reference = %(reference)s AND vendor_id = %(vendor_id)s
+ORDER BY seq DESC
+"""
+
+
+async def find_entries(connection: Connection, vendor_id: int, reference: str) -> list[Entry]:
+    """Return the entries of one vendor with this reference, newest first. All kinds are named because the index begins with them."""
+    async with connection.cursor(row_factory=class_row(Entry)) as cursor:
+        await cursor.execute(FIND_ENTRIES, {"kinds": int_array(EntryKind), "reference": reference, "vendor_id": vendor_id})
         return await cursor.fetchall()
 
 

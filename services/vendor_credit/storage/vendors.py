@@ -78,15 +78,16 @@ LIST_VENDORS = """
 SELECT id, name, balance, credit_limit, low_balance_threshold, suspended, created_at, updated_at
 FROM vendors
 WHERE id > %(after_id)s
+  AND (%(search)s = '' OR position(lower(%(search)s) IN lower(name)) > 0 OR id::text = %(search)s)
 ORDER BY id
 LIMIT %(limit)s
 """
 
 
-async def list_vendors(connection: Connection, *, after_id: int, limit: int) -> list[Vendor]:
-    """Return vendors in id order, above `after_id`."""
+async def list_vendors(connection: Connection, *, after_id: int, search: str = "", limit: int) -> list[Vendor]:
+    """Return vendors in id order, above `after_id`, whose name contains `search`, or whose id it is."""
     async with connection.cursor(row_factory=class_row(Vendor)) as cursor:
-        await cursor.execute(LIST_VENDORS, {"after_id": after_id, "limit": limit})
+        await cursor.execute(LIST_VENDORS, {"after_id": after_id, "search": search, "limit": limit})
         return await cursor.fetchall()
 
 

@@ -27,7 +27,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#charging/identity/v1/identity.proto\x12\x14\x63harging.identity.v1\x1a!charging/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"b\n\x12\x43reateTokenRequest\x12$\n\x08username\x18\x01 \x01(\tB\x12\x9a\xb5\x18\x0e\x08\x01(\x96\x01\x42\x07partner\x12&\n\x08password\x18\x02 \x01(\tB\x14\x9a\xb5\x18\x10\x08\x01(\xe8\x07\x42\x07partnerH\x01\"\\\n\x13\x43reateTokenResponse\x12\x15\n\x05token\x18\x01 \x01(\tB\x06\x9a\xb5\x18\x02H\x01\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"g\n\x12RevokeTokenRequest\x12Q\n\x03jti\x18\x01 \x01(\tBD\x9a\xb5\x18@($2<[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\"\x15\n\x13RevokeTokenResponse\"\xb9\x02\n\x11\x43reateUserRequest\x12-\n\x08username\x18\x01 \x01(\tB\x1b\x9a\xb5\x18\x17\x08\x01(\x96\x01\x32\x10[A-Za-z0-9.@_-]+\x12\x1f\n\x08password\x18\x02 \x01(\tB\r\x9a\xb5\x18\t\x08\x01 \x08(\xe8\x07H\x01\x12\x30\n\x04role\x18\x03 \x01(\x0e\x32\x1a.charging.identity.v1.RoleB\x06\x9a\xb5\x18\x02\x08\x01\x12.\n\nvendor_ids\x18\x04 \x03(\x03\x42\x11\x9a\xb5\x18\r\x10\x01\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x38\x64R\x07vendors\x12\x33\n\nrate_limit\x18\x05 \x01(\x0b\x32\x1f.charging.identity.v1.RateLimit\x12*\n\x0e\x61pproval_limit\x18\x06 \x01(\x03\x42\r\x9a\xb5\x18\t\x10\x00\x18\x80\xa0\x94\xa5\x8d\x1dH\x00\x88\x01\x01\x42\x11\n\x0f_approval_limit\">\n\x12\x43reateUserResponse\x12(\n\x04\x64\x61ta\x18\x01 \x01(\x0b\x32\x1a.charging.identity.v1.User\"M\n\x10ListUsersRequest\x12\x1c\n\tpage_size\x18\x01 \x01(\x05\x42\t\x9a\xb5\x18\x05\x10\x00\x18\xc8\x01\x12\x1b\n\npage_token\x18\x02 \x01(\tB\x07\x9a\xb5\x18\x03(\xc8\x01\"`\n\x11ListUsersResponse\x12\x32\n\x05users\x18\x01 \x03(\x0b\x32\x1a.charging.identity.v1.UserR\x07results\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"3\n\x12\x44isableUserRequest\x12\x1d\n\x02id\x18\x01 \x01(\x03\x42\x11\x9a\xb5\x18\r\x08\x01\x10\x01\x18\xff\xff\xff\xff\xff\xff\xff\x0f\"?\n\x13\x44isableUserResponse\x12(\n\x04\x64\x61ta\x18\x01 \x01(\x0b\x32\x1a.charging.identity.v1.User\"\xb6\x01\n\x16\x43reateUserTokenRequest\x12\x1d\n\x02id\x18\x01 \x01(\x03\x42\x11\x9a\xb5\x18\r\x08\x01\x10\x01\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x12\x18\n\x05label\x18\x02 \x01(\tB\t\x9a\xb5\x18\x05\x08\x01(\xc8\x01\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\nrate_limit\x18\x04 \x01(\x0b\x32\x1f.charging.identity.v1.RateLimit\"|\n\x17\x43reateUserTokenResponse\x12\x15\n\x05token\x18\x01 \x01(\tB\x06\x9a\xb5\x18\x02H\x01\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03jti\x18\x03 \x01(\t\x12\r\n\x05label\x18\x04 \x01(\t\"\x19\n\x17RotateSigningKeyRequest\"\'\n\x18RotateSigningKeyResponse\x12\x0b\n\x03kid\x18\x01 \x01(\t\"\x16\n\x14GetTrustStateRequest\"\xbe\x01\n\x15GetTrustStateResponse\x12-\n\x04keys\x18\x01 \x03(\x0b\x32\x1f.charging.identity.v1.PublicKey\x12:\n\x0erevoked_tokens\x18\x02 \x03(\x0b\x32\".charging.identity.v1.RevokedToken\x12:\n\x0etoken_versions\x18\x03 \x03(\x0b\x32\".charging.identity.v1.TokenVersion\"\x92\x02\n\x04User\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x10\n\x08username\x18\x02 \x01(\t\x12(\n\x04role\x18\x03 \x01(\x0e\x32\x1a.charging.identity.v1.Role\x12\x1b\n\nvendor_ids\x18\x04 \x03(\x03R\x07vendors\x12\x33\n\nrate_limit\x18\x05 \x01(\x0b\x32\x1f.charging.identity.v1.RateLimit\x12\x10\n\x08\x64isabled\x18\x06 \x01(\x08\x12.\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x0e\x61pproval_limit\x18\x08 \x01(\x03H\x00\x88\x01\x01\x42\x11\n\x0f_approval_limit\"S\n\tRateLimit\x12 \n\x08requests\x18\x01 \x01(\x03\x42\x0e\x9a\xb5\x18\n\x08\x01\x10\x01\x18\x80\x94\xeb\xdc\x03\x12$\n\x0ewindow_seconds\x18\x02 \x01(\x03\x42\x0c\x9a\xb5\x18\x08\x08\x01\x10\x01\x18\x80\xa3\x05\",\n\tPublicKey\x12\x0b\n\x03kid\x18\x01 \x01(\t\x12\x12\n\npublic_key\x18\x02 \x01(\x0c\"K\n\x0cRevokedToken\x12\x0b\n\x03jti\x18\x01 \x01(\t\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"0\n\x0cTokenVersion\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05*S\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n\rROLE_OPERATOR\x10\x01\x12\x10\n\x0cROLE_PARTNER\x10\x02\x12\x10\n\x0cROLE_SERVICE\x10\x03\x32\xb6\x02\n\x0cTokenService\x12\x87\x01\n\x0b\x43reateToken\x12(.charging.identity.v1.CreateTokenRequest\x1a).charging.identity.v1.CreateTokenResponse\"#\x8a\xb5\x18\x04\x08\x01 \x03\x82\xd3\xe4\x93\x02\x15\"\x10/api/auth/token/:\x01*\x12\x9b\x01\n\x0bRevokeToken\x12(.charging.identity.v1.RevokeTokenRequest\x1a).charging.identity.v1.RevokeTokenResponse\"7\x90\x02\x02\x8a\xb5\x18\x07\x12\x03\x01\x02\x03 \x01\x92\xb5\x18\x03\x08\xcc\x01\x82\xd3\xe4\x93\x02\x1c\"\x17/api/auth/token/revoke/:\x01*2\xe5\x04\n\x0bUserService\x12\x8c\x01\n\nCreateUser\x12\'.charging.identity.v1.CreateUserRequest\x1a(.charging.identity.v1.CreateUserResponse\"+\x8a\xb5\x18\x05\x12\x01\x01 \x01\x92\xb5\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02\x15\"\x10/api/auth/users/:\x01*\x12\x82\x01\n\tListUsers\x12&.charging.identity.v1.ListUsersRequest\x1a\'.charging.identity.v1.ListUsersResponse\"$\x90\x02\x01\x8a\xb5\x18\x05\x12\x01\x01 \x02\x82\xd3\xe4\x93\x02\x12\x12\x10/api/auth/users/\x12\x98\x01\n\x0b\x44isableUser\x12(.charging.identity.v1.DisableUserRequest\x1a).charging.identity.v1.DisableUserResponse\"4\x90\x02\x02\x8a\xb5\x18\x05\x12\x01\x01 \x01\x82\xd3\xe4\x93\x02\"\"\x1d/api/auth/users/{id}/disable/:\x01*\x12\xa6\x01\n\x0f\x43reateUserToken\x12,.charging.identity.v1.CreateUserTokenRequest\x1a-.charging.identity.v1.CreateUserTokenResponse\"6\x8a\xb5\x18\x05\x12\x01\x01 \x01\x92\xb5\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02 \"\x1b/api/auth/users/{id}/token/:\x01*2\xa6\x02\n\x0cTrustService\x12\x9d\x01\n\x10RotateSigningKey\x12-.charging.identity.v1.RotateSigningKeyRequest\x1a..charging.identity.v1.RotateSigningKeyResponse\"*\x8a\xb5\x18\x05\x12\x01\x01 \x01\x82\xd3\xe4\x93\x02\x1b\"\x16/api/auth/keys/rotate/:\x01*\x12v\n\rGetTrustState\x12*.charging.identity.v1.GetTrustStateRequest\x1a+.charging.identity.v1.GetTrustStateResponse\"\x0c\x90\x02\x01\x8a\xb5\x18\x05\x12\x01\x04 \x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#charging/identity/v1/identity.proto\x12\x14\x63harging.identity.v1\x1a!charging/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"b\n\x12\x43reateTokenRequest\x12$\n\x08username\x18\x01 \x01(\tB\x12\x9a\xb5\x18\x0e\x08\x01(\x96\x01\x42\x07partner\x12&\n\x08password\x18\x02 \x01(\tB\x14\x9a\xb5\x18\x10\x08\x01(\xe8\x07\x42\x07partnerH\x01\"\\\n\x13\x43reateTokenResponse\x12\x15\n\x05token\x18\x01 \x01(\tB\x06\x9a\xb5\x18\x02H\x01\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"g\n\x12RevokeTokenRequest\x12Q\n\x03jti\x18\x01 \x01(\tBD\x9a\xb5\x18@($2<[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\"\x15\n\x13RevokeTokenResponse\"\xb9\x02\n\x11\x43reateUserRequest\x12-\n\x08username\x18\x01 \x01(\tB\x1b\x9a\xb5\x18\x17\x08\x01(\x96\x01\x32\x10[A-Za-z0-9.@_-]+\x12\x1f\n\x08password\x18\x02 \x01(\tB\r\x9a\xb5\x18\t\x08\x01 \x08(\xe8\x07H\x01\x12\x30\n\x04role\x18\x03 \x01(\x0e\x32\x1a.charging.identity.v1.RoleB\x06\x9a\xb5\x18\x02\x08\x01\x12.\n\nvendor_ids\x18\x04 \x03(\x03\x42\x11\x9a\xb5\x18\r\x10\x01\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x38\x64R\x07vendors\x12\x33\n\nrate_limit\x18\x05 \x01(\x0b\x32\x1f.charging.identity.v1.RateLimit\x12*\n\x0e\x61pproval_limit\x18\x06 \x01(\x03\x42\r\x9a\xb5\x18\t\x10\x00\x18\x80\xa0\x94\xa5\x8d\x1dH\x00\x88\x01\x01\x42\x11\n\x0f_approval_limit\">\n\x12\x43reateUserResponse\x12(\n\x04\x64\x61ta\x18\x01 \x01(\x0b\x32\x1a.charging.identity.v1.User\"M\n\x10ListUsersRequest\x12\x1c\n\tpage_size\x18\x01 \x01(\x05\x42\t\x9a\xb5\x18\x05\x10\x00\x18\xc8\x01\x12\x1b\n\npage_token\x18\x02 \x01(\tB\x07\x9a\xb5\x18\x03(\xc8\x01\"`\n\x11ListUsersResponse\x12\x32\n\x05users\x18\x01 \x03(\x0b\x32\x1a.charging.identity.v1.UserR\x07results\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"3\n\x12\x44isableUserRequest\x12\x1d\n\x02id\x18\x01 \x01(\x03\x42\x11\x9a\xb5\x18\r\x08\x01\x10\x01\x18\xff\xff\xff\xff\xff\xff\xff\x0f\"?\n\x13\x44isableUserResponse\x12(\n\x04\x64\x61ta\x18\x01 \x01(\x0b\x32\x1a.charging.identity.v1.User\"\xb6\x01\n\x16\x43reateUserTokenRequest\x12\x1d\n\x02id\x18\x01 \x01(\x03\x42\x11\x9a\xb5\x18\r\x08\x01\x10\x01\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x12\x18\n\x05label\x18\x02 \x01(\tB\t\x9a\xb5\x18\x05\x08\x01(\xc8\x01\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\nrate_limit\x18\x04 \x01(\x0b\x32\x1f.charging.identity.v1.RateLimit\"|\n\x17\x43reateUserTokenResponse\x12\x15\n\x05token\x18\x01 \x01(\tB\x06\x9a\xb5\x18\x02H\x01\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03jti\x18\x03 \x01(\t\x12\r\n\x05label\x18\x04 \x01(\t\"q\n\x15ListUserTokensRequest\x12\x1d\n\x02id\x18\x01 \x01(\x03\x42\x11\x9a\xb5\x18\r\x08\x01\x10\x01\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x12\x1c\n\tpage_size\x18\x02 \x01(\x05\x42\t\x9a\xb5\x18\x05\x10\x00\x18\xc8\x01\x12\x1b\n\npage_token\x18\x03 \x01(\tB\x07\x9a\xb5\x18\x03(\xc8\x01\"k\n\x16ListUserTokensResponse\x12\x38\n\x06tokens\x18\x01 \x03(\x0b\x32\x1f.charging.identity.v1.UserTokenR\x07results\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x19\n\x17RotateSigningKeyRequest\"\'\n\x18RotateSigningKeyResponse\x12\x0b\n\x03kid\x18\x01 \x01(\t\"\x16\n\x14GetTrustStateRequest\"\xbe\x01\n\x15GetTrustStateResponse\x12-\n\x04keys\x18\x01 \x03(\x0b\x32\x1f.charging.identity.v1.PublicKey\x12:\n\x0erevoked_tokens\x18\x02 \x03(\x0b\x32\".charging.identity.v1.RevokedToken\x12:\n\x0etoken_versions\x18\x03 \x03(\x0b\x32\".charging.identity.v1.TokenVersion\"\x92\x02\n\x04User\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x10\n\x08username\x18\x02 \x01(\t\x12(\n\x04role\x18\x03 \x01(\x0e\x32\x1a.charging.identity.v1.Role\x12\x1b\n\nvendor_ids\x18\x04 \x03(\x03R\x07vendors\x12\x33\n\nrate_limit\x18\x05 \x01(\x0b\x32\x1f.charging.identity.v1.RateLimit\x12\x10\n\x08\x64isabled\x18\x06 \x01(\x08\x12.\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x0e\x61pproval_limit\x18\x08 \x01(\x03H\x00\x88\x01\x01\x42\x11\n\x0f_approval_limit\"\xb9\x01\n\tUserToken\x12\x0b\n\x03jti\x18\x01 \x01(\t\x12\x31\n\x04kind\x18\x02 \x01(\x0e\x32#.charging.identity.v1.UserTokenKind\x12\r\n\x05label\x18\x03 \x01(\t\x12-\n\tissued_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"S\n\tRateLimit\x12 \n\x08requests\x18\x01 \x01(\x03\x42\x0e\x9a\xb5\x18\n\x08\x01\x10\x01\x18\x80\x94\xeb\xdc\x03\x12$\n\x0ewindow_seconds\x18\x02 \x01(\x03\x42\x0c\x9a\xb5\x18\x08\x08\x01\x10\x01\x18\x80\xa3\x05\",\n\tPublicKey\x12\x0b\n\x03kid\x18\x01 \x01(\t\x12\x12\n\npublic_key\x18\x02 \x01(\x0c\"K\n\x0cRevokedToken\x12\x0b\n\x03jti\x18\x01 \x01(\t\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"0\n\x0cTokenVersion\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05*S\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n\rROLE_OPERATOR\x10\x01\x12\x10\n\x0cROLE_PARTNER\x10\x02\x12\x10\n\x0cROLE_SERVICE\x10\x03*d\n\rUserTokenKind\x12\x1f\n\x1bUSER_TOKEN_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15USER_TOKEN_KIND_LOGIN\x10\x01\x12\x17\n\x13USER_TOKEN_KIND_API\x10\x02\x32\xb6\x02\n\x0cTokenService\x12\x87\x01\n\x0b\x43reateToken\x12(.charging.identity.v1.CreateTokenRequest\x1a).charging.identity.v1.CreateTokenResponse\"#\x8a\xb5\x18\x04\x08\x01 \x03\x82\xd3\xe4\x93\x02\x15\"\x10/api/auth/token/:\x01*\x12\x9b\x01\n\x0bRevokeToken\x12(.charging.identity.v1.RevokeTokenRequest\x1a).charging.identity.v1.RevokeTokenResponse\"7\x90\x02\x02\x8a\xb5\x18\x07\x12\x03\x01\x02\x03 \x01\x92\xb5\x18\x03\x08\xcc\x01\x82\xd3\xe4\x93\x02\x1c\"\x17/api/auth/token/revoke/:\x01*2\x85\x06\n\x0bUserService\x12\x8c\x01\n\nCreateUser\x12\'.charging.identity.v1.CreateUserRequest\x1a(.charging.identity.v1.CreateUserResponse\"+\x8a\xb5\x18\x05\x12\x01\x01 \x01\x92\xb5\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02\x15\"\x10/api/auth/users/:\x01*\x12\x82\x01\n\tListUsers\x12&.charging.identity.v1.ListUsersRequest\x1a\'.charging.identity.v1.ListUsersResponse\"$\x90\x02\x01\x8a\xb5\x18\x05\x12\x01\x01 \x02\x82\xd3\xe4\x93\x02\x12\x12\x10/api/auth/users/\x12\x98\x01\n\x0b\x44isableUser\x12(.charging.identity.v1.DisableUserRequest\x1a).charging.identity.v1.DisableUserResponse\"4\x90\x02\x02\x8a\xb5\x18\x05\x12\x01\x01 \x01\x82\xd3\xe4\x93\x02\"\"\x1d/api/auth/users/{id}/disable/:\x01*\x12\x9d\x01\n\x0eListUserTokens\x12+.charging.identity.v1.ListUserTokensRequest\x1a,.charging.identity.v1.ListUserTokensResponse\"0\x90\x02\x01\x8a\xb5\x18\x05\x12\x01\x01 \x02\x82\xd3\xe4\x93\x02\x1e\x12\x1c/api/auth/users/{id}/tokens/\x12\xa6\x01\n\x0f\x43reateUserToken\x12,.charging.identity.v1.CreateUserTokenRequest\x1a-.charging.identity.v1.CreateUserTokenResponse\"6\x8a\xb5\x18\x05\x12\x01\x01 \x01\x92\xb5\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02 \"\x1b/api/auth/users/{id}/token/:\x01*2\xa6\x02\n\x0cTrustService\x12\x9d\x01\n\x10RotateSigningKey\x12-.charging.identity.v1.RotateSigningKeyRequest\x1a..charging.identity.v1.RotateSigningKeyResponse\"*\x8a\xb5\x18\x05\x12\x01\x01 \x01\x82\xd3\xe4\x93\x02\x1b\"\x16/api/auth/keys/rotate/:\x01*\x12v\n\rGetTrustState\x12*.charging.identity.v1.GetTrustStateRequest\x1a+.charging.identity.v1.GetTrustStateResponse\"\x0c\x90\x02\x01\x8a\xb5\x18\x05\x12\x01\x04 \x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -64,6 +64,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEUSERTOKENREQUEST'].fields_by_name['label']._serialized_options = b'\232\265\030\005\010\001(\310\001'
   _globals['_CREATEUSERTOKENRESPONSE'].fields_by_name['token']._loaded_options = None
   _globals['_CREATEUSERTOKENRESPONSE'].fields_by_name['token']._serialized_options = b'\232\265\030\002H\001'
+  _globals['_LISTUSERTOKENSREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_LISTUSERTOKENSREQUEST'].fields_by_name['id']._serialized_options = b'\232\265\030\r\010\001\020\001\030\377\377\377\377\377\377\377\017'
+  _globals['_LISTUSERTOKENSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTUSERTOKENSREQUEST'].fields_by_name['page_size']._serialized_options = b'\232\265\030\005\020\000\030\310\001'
+  _globals['_LISTUSERTOKENSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTUSERTOKENSREQUEST'].fields_by_name['page_token']._serialized_options = b'\232\265\030\003(\310\001'
   _globals['_RATELIMIT'].fields_by_name['requests']._loaded_options = None
   _globals['_RATELIMIT'].fields_by_name['requests']._serialized_options = b'\232\265\030\n\010\001\020\001\030\200\224\353\334\003'
   _globals['_RATELIMIT'].fields_by_name['window_seconds']._loaded_options = None
@@ -78,14 +84,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USERSERVICE'].methods_by_name['ListUsers']._serialized_options = b'\220\002\001\212\265\030\005\022\001\001 \002\202\323\344\223\002\022\022\020/api/auth/users/'
   _globals['_USERSERVICE'].methods_by_name['DisableUser']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['DisableUser']._serialized_options = b'\220\002\002\212\265\030\005\022\001\001 \001\202\323\344\223\002\"\"\035/api/auth/users/{id}/disable/:\001*'
+  _globals['_USERSERVICE'].methods_by_name['ListUserTokens']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['ListUserTokens']._serialized_options = b'\220\002\001\212\265\030\005\022\001\001 \002\202\323\344\223\002\036\022\034/api/auth/users/{id}/tokens/'
   _globals['_USERSERVICE'].methods_by_name['CreateUserToken']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['CreateUserToken']._serialized_options = b'\212\265\030\005\022\001\001 \001\222\265\030\003\010\311\001\202\323\344\223\002 \"\033/api/auth/users/{id}/token/:\001*'
   _globals['_TRUSTSERVICE'].methods_by_name['RotateSigningKey']._loaded_options = None
   _globals['_TRUSTSERVICE'].methods_by_name['RotateSigningKey']._serialized_options = b'\212\265\030\005\022\001\001 \001\202\323\344\223\002\033\"\026/api/auth/keys/rotate/:\001*'
   _globals['_TRUSTSERVICE'].methods_by_name['GetTrustState']._loaded_options = None
   _globals['_TRUSTSERVICE'].methods_by_name['GetTrustState']._serialized_options = b'\220\002\001\212\265\030\005\022\001\004 \004'
-  _globals['_ROLE']._serialized_start=2287
-  _globals['_ROLE']._serialized_end=2370
+  _globals['_ROLE']._serialized_start=2699
+  _globals['_ROLE']._serialized_end=2782
+  _globals['_USERTOKENKIND']._serialized_start=2784
+  _globals['_USERTOKENKIND']._serialized_end=2884
   _globals['_CREATETOKENREQUEST']._serialized_start=159
   _globals['_CREATETOKENREQUEST']._serialized_end=257
   _globals['_CREATETOKENRESPONSE']._serialized_start=259
@@ -110,28 +120,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEUSERTOKENREQUEST']._serialized_end=1339
   _globals['_CREATEUSERTOKENRESPONSE']._serialized_start=1341
   _globals['_CREATEUSERTOKENRESPONSE']._serialized_end=1465
-  _globals['_ROTATESIGNINGKEYREQUEST']._serialized_start=1467
-  _globals['_ROTATESIGNINGKEYREQUEST']._serialized_end=1492
-  _globals['_ROTATESIGNINGKEYRESPONSE']._serialized_start=1494
-  _globals['_ROTATESIGNINGKEYRESPONSE']._serialized_end=1533
-  _globals['_GETTRUSTSTATEREQUEST']._serialized_start=1535
-  _globals['_GETTRUSTSTATEREQUEST']._serialized_end=1557
-  _globals['_GETTRUSTSTATERESPONSE']._serialized_start=1560
-  _globals['_GETTRUSTSTATERESPONSE']._serialized_end=1750
-  _globals['_USER']._serialized_start=1753
-  _globals['_USER']._serialized_end=2027
-  _globals['_RATELIMIT']._serialized_start=2029
-  _globals['_RATELIMIT']._serialized_end=2112
-  _globals['_PUBLICKEY']._serialized_start=2114
-  _globals['_PUBLICKEY']._serialized_end=2158
-  _globals['_REVOKEDTOKEN']._serialized_start=2160
-  _globals['_REVOKEDTOKEN']._serialized_end=2235
-  _globals['_TOKENVERSION']._serialized_start=2237
-  _globals['_TOKENVERSION']._serialized_end=2285
-  _globals['_TOKENSERVICE']._serialized_start=2373
-  _globals['_TOKENSERVICE']._serialized_end=2683
-  _globals['_USERSERVICE']._serialized_start=2686
-  _globals['_USERSERVICE']._serialized_end=3299
-  _globals['_TRUSTSERVICE']._serialized_start=3302
-  _globals['_TRUSTSERVICE']._serialized_end=3596
+  _globals['_LISTUSERTOKENSREQUEST']._serialized_start=1467
+  _globals['_LISTUSERTOKENSREQUEST']._serialized_end=1580
+  _globals['_LISTUSERTOKENSRESPONSE']._serialized_start=1582
+  _globals['_LISTUSERTOKENSRESPONSE']._serialized_end=1689
+  _globals['_ROTATESIGNINGKEYREQUEST']._serialized_start=1691
+  _globals['_ROTATESIGNINGKEYREQUEST']._serialized_end=1716
+  _globals['_ROTATESIGNINGKEYRESPONSE']._serialized_start=1718
+  _globals['_ROTATESIGNINGKEYRESPONSE']._serialized_end=1757
+  _globals['_GETTRUSTSTATEREQUEST']._serialized_start=1759
+  _globals['_GETTRUSTSTATEREQUEST']._serialized_end=1781
+  _globals['_GETTRUSTSTATERESPONSE']._serialized_start=1784
+  _globals['_GETTRUSTSTATERESPONSE']._serialized_end=1974
+  _globals['_USER']._serialized_start=1977
+  _globals['_USER']._serialized_end=2251
+  _globals['_USERTOKEN']._serialized_start=2254
+  _globals['_USERTOKEN']._serialized_end=2439
+  _globals['_RATELIMIT']._serialized_start=2441
+  _globals['_RATELIMIT']._serialized_end=2524
+  _globals['_PUBLICKEY']._serialized_start=2526
+  _globals['_PUBLICKEY']._serialized_end=2570
+  _globals['_REVOKEDTOKEN']._serialized_start=2572
+  _globals['_REVOKEDTOKEN']._serialized_end=2647
+  _globals['_TOKENVERSION']._serialized_start=2649
+  _globals['_TOKENVERSION']._serialized_end=2697
+  _globals['_TOKENSERVICE']._serialized_start=2887
+  _globals['_TOKENSERVICE']._serialized_end=3197
+  _globals['_USERSERVICE']._serialized_start=3200
+  _globals['_USERSERVICE']._serialized_end=3973
+  _globals['_TRUSTSERVICE']._serialized_start=3976
+  _globals['_TRUSTSERVICE']._serialized_end=4270
 # @@protoc_insertion_point(module_scope)

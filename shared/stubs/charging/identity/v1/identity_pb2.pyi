@@ -48,6 +48,30 @@ ROLE_SERVICE: Role.ValueType  # 3
 """Another team's system: holds vendors and may charge for them."""
 Global___Role: _TypeAlias = Role  # noqa: Y015
 
+class _UserTokenKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UserTokenKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UserTokenKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    USER_TOKEN_KIND_UNSPECIFIED: _UserTokenKind.ValueType  # 0
+    """Never sent."""
+    USER_TOKEN_KIND_LOGIN: _UserTokenKind.ValueType  # 1
+    """A person's, from signing in."""
+    USER_TOKEN_KIND_API: _UserTokenKind.ValueType  # 2
+    """A system's, made by an operator."""
+
+class UserTokenKind(_UserTokenKind, metaclass=_UserTokenKindEnumTypeWrapper):
+    """Whose token it is."""
+
+USER_TOKEN_KIND_UNSPECIFIED: UserTokenKind.ValueType  # 0
+"""Never sent."""
+USER_TOKEN_KIND_LOGIN: UserTokenKind.ValueType  # 1
+"""A person's, from signing in."""
+USER_TOKEN_KIND_API: UserTokenKind.ValueType  # 2
+"""A system's, made by an operator."""
+Global___UserTokenKind: _TypeAlias = UserTokenKind  # noqa: Y015
+
 @_typing.final
 class CreateTokenRequest(_message.Message):
     """Credentials of a person."""
@@ -388,6 +412,64 @@ class CreateUserTokenResponse(_message.Message):
 Global___CreateUserTokenResponse: _TypeAlias = CreateUserTokenResponse  # noqa: Y015
 
 @_typing.final
+class ListUserTokensRequest(_message.Message):
+    """Page of a user's tokens to read."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """User id."""
+    page_size: _builtins.int
+    """Most tokens to return, 1 to 200; 0 means 50."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before; empty for the first page."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListUserTokensRequest: _TypeAlias = ListUserTokensRequest  # noqa: Y015
+
+@_typing.final
+class ListUserTokensResponse(_message.Message):
+    """One page of a user's tokens."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKENS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def tokens(self) -> _containers.RepeatedCompositeFieldContainer[Global___UserToken]:
+        """Tokens in force, the newest first."""
+
+    def __init__(
+        self,
+        *,
+        tokens: _abc.Iterable[Global___UserToken] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "tokens", b"tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListUserTokensResponse: _TypeAlias = ListUserTokensResponse  # noqa: Y015
+
+@_typing.final
 class RotateSigningKeyRequest(_message.Message):
     """Nothing to choose."""
 
@@ -536,6 +618,48 @@ class User(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__approval_limit) -> _WhichOneofReturnType__approval_limit | None: ...
 
 Global___User: _TypeAlias = User  # noqa: Y015
+
+@_typing.final
+class UserToken(_message.Message):
+    """A token that was given out, without the token itself."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JTI_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    ISSUED_AT_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    jti: _builtins.str
+    """Id of the token, for revoking it."""
+    kind: Global___UserTokenKind.ValueType
+    """Whether a person signed in or a system was given it."""
+    label: _builtins.str
+    """What the token is for; empty for a person's."""
+    @_builtins.property
+    def issued_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was given out."""
+
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """When it stops being valid."""
+
+    def __init__(
+        self,
+        *,
+        jti: _builtins.str = ...,
+        kind: Global___UserTokenKind.ValueType = ...,
+        label: _builtins.str = ...,
+        issued_at: _timestamp_pb2.Timestamp | None = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "issued_at", b"issued_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "issued_at", b"issued_at", "jti", b"jti", "kind", b"kind", "label", b"label"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UserToken: _TypeAlias = UserToken  # noqa: Y015
 
 @_typing.final
 class RateLimit(_message.Message):

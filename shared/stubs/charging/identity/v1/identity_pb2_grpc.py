@@ -173,6 +173,11 @@ class UserServiceStub:
                 request_serializer=charging_dot_identity_dot_v1_dot_identity__pb2.DisableUserRequest.SerializeToString,
                 response_deserializer=charging_dot_identity_dot_v1_dot_identity__pb2.DisableUserResponse.FromString,
                 _registered_method=True)
+        self.ListUserTokens = channel.unary_unary(
+                '/charging.identity.v1.UserService/ListUserTokens',
+                request_serializer=charging_dot_identity_dot_v1_dot_identity__pb2.ListUserTokensRequest.SerializeToString,
+                response_deserializer=charging_dot_identity_dot_v1_dot_identity__pb2.ListUserTokensResponse.FromString,
+                _registered_method=True)
         self.CreateUserToken = channel.unary_unary(
                 '/charging.identity.v1.UserService/CreateUserToken',
                 request_serializer=charging_dot_identity_dot_v1_dot_identity__pb2.CreateUserTokenRequest.SerializeToString,
@@ -205,6 +210,14 @@ class UserServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListUserTokens(self, request, context):
+        """Lists a user's tokens that are in force, the newest first: what they are for and how long they live, never the tokens themselves.
+        Errors: NOT_FOUND; INVALID_ARGUMENT for a page token that was not given out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateUserToken(self, request, context):
         """Makes a token that lives 90 days for a user's system. The token is in this answer only: it is never stored or shown again.
         Errors: NOT_FOUND; FAILED_PRECONDITION (USER_DISABLED).
@@ -230,6 +243,11 @@ def add_UserServiceServicer_to_server(servicer, server):
                     servicer.DisableUser,
                     request_deserializer=charging_dot_identity_dot_v1_dot_identity__pb2.DisableUserRequest.FromString,
                     response_serializer=charging_dot_identity_dot_v1_dot_identity__pb2.DisableUserResponse.SerializeToString,
+            ),
+            'ListUserTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUserTokens,
+                    request_deserializer=charging_dot_identity_dot_v1_dot_identity__pb2.ListUserTokensRequest.FromString,
+                    response_serializer=charging_dot_identity_dot_v1_dot_identity__pb2.ListUserTokensResponse.SerializeToString,
             ),
             'CreateUserToken': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateUserToken,
@@ -319,6 +337,33 @@ class UserService:
             '/charging.identity.v1.UserService/DisableUser',
             charging_dot_identity_dot_v1_dot_identity__pb2.DisableUserRequest.SerializeToString,
             charging_dot_identity_dot_v1_dot_identity__pb2.DisableUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUserTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/charging.identity.v1.UserService/ListUserTokens',
+            charging_dot_identity_dot_v1_dot_identity__pb2.ListUserTokensRequest.SerializeToString,
+            charging_dot_identity_dot_v1_dot_identity__pb2.ListUserTokensResponse.FromString,
             options,
             channel_credentials,
             insecure,

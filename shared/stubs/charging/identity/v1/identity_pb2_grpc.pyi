@@ -97,6 +97,10 @@ class UserServiceStub:
     """Lists users in id order. Errors: INVALID_ARGUMENT for a page token that was not given out."""
     DisableUser: _grpc.UnaryUnaryMultiCallable[_identity_pb2.DisableUserRequest, _identity_pb2.DisableUserResponse]
     """Disables a user and every token they hold, for good. Disabling again is the same answer. Errors: NOT_FOUND."""
+    ListUserTokens: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ListUserTokensRequest, _identity_pb2.ListUserTokensResponse]
+    """Lists a user's tokens that are in force, the newest first: what they are for and how long they live, never the tokens themselves.
+    Errors: NOT_FOUND; INVALID_ARGUMENT for a page token that was not given out.
+    """
     CreateUserToken: _grpc.UnaryUnaryMultiCallable[_identity_pb2.CreateUserTokenRequest, _identity_pb2.CreateUserTokenResponse]
     """Makes a token that lives 90 days for a user's system. The token is in this answer only: it is never stored or shown again.
     Errors: NOT_FOUND; FAILED_PRECONDITION (USER_DISABLED).
@@ -113,6 +117,10 @@ class UserServiceAsyncStub(UserServiceStub):
     """Lists users in id order. Errors: INVALID_ARGUMENT for a page token that was not given out."""
     DisableUser: _aio.UnaryUnaryMultiCallable[_identity_pb2.DisableUserRequest, _identity_pb2.DisableUserResponse]  # type: ignore[assignment]
     """Disables a user and every token they hold, for good. Disabling again is the same answer. Errors: NOT_FOUND."""
+    ListUserTokens: _aio.UnaryUnaryMultiCallable[_identity_pb2.ListUserTokensRequest, _identity_pb2.ListUserTokensResponse]  # type: ignore[assignment]
+    """Lists a user's tokens that are in force, the newest first: what they are for and how long they live, never the tokens themselves.
+    Errors: NOT_FOUND; INVALID_ARGUMENT for a page token that was not given out.
+    """
     CreateUserToken: _aio.UnaryUnaryMultiCallable[_identity_pb2.CreateUserTokenRequest, _identity_pb2.CreateUserTokenResponse]  # type: ignore[assignment]
     """Makes a token that lives 90 days for a user's system. The token is in this answer only: it is never stored or shown again.
     Errors: NOT_FOUND; FAILED_PRECONDITION (USER_DISABLED).
@@ -144,6 +152,16 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.DisableUserResponse, _abc.Awaitable[_identity_pb2.DisableUserResponse]]:
         """Disables a user and every token they hold, for good. Disabling again is the same answer. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListUserTokens(
+        self,
+        request: _identity_pb2.ListUserTokensRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.ListUserTokensResponse, _abc.Awaitable[_identity_pb2.ListUserTokensResponse]]:
+        """Lists a user's tokens that are in force, the newest first: what they are for and how long they live, never the tokens themselves.
+        Errors: NOT_FOUND; INVALID_ARGUMENT for a page token that was not given out.
+        """
 
     @_abc_1.abstractmethod
     def CreateUserToken(

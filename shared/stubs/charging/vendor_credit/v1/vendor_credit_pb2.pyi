@@ -279,19 +279,23 @@ class ListVendorsRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Most vendors to return, 1 to 200; 0 means 50."""
     page_token: _builtins.str
     """The `next_page_token` of the page before; empty for the first page."""
+    search: _builtins.str
+    """Only vendors whose name contains this text (A to Z in either case), or whose id it is; empty means all."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        search: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "search", b"search"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -413,12 +417,15 @@ class ListVendorEntriesRequest(_message.Message):
     TO_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
     vendor_id: _builtins.int
     """Vendor id."""
     page_size: _builtins.int
     """Most entries to return, 1 to 200; 0 means 50."""
     page_token: _builtins.str
     """The `next_page_token` of the page before; empty for the first page."""
+    reference: _builtins.str
+    """Only entries with this reference, for example the id of a charge; empty means all."""
     @_builtins.property
     def to(self) -> _timestamp_pb2.Timestamp:
         """Only entries before this time."""
@@ -430,10 +437,11 @@ class ListVendorEntriesRequest(_message.Message):
         to: _timestamp_pb2.Timestamp | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        reference: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "to", b"to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "page_size", b"page_size", "page_token", b"page_token", "to", b"to", "vendor_id", b"vendor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "page_size", b"page_size", "page_token", b"page_token", "reference", b"reference", "to", b"to", "vendor_id", b"vendor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -466,6 +474,63 @@ class ListVendorEntriesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListVendorEntriesResponse: _TypeAlias = ListVendorEntriesResponse  # noqa: Y015
+
+@_typing.final
+class ListVendorBalancesRequest(_message.Message):
+    """The stretch of time to draw."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENDOR_ID_FIELD_NUMBER: _builtins.int
+    FROM_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    POINTS_FIELD_NUMBER: _builtins.int
+    vendor_id: _builtins.int
+    """Vendor id."""
+    points: _builtins.int
+    """Most points to return, 2 to 500; 0 means 100."""
+    @_builtins.property
+    def to(self) -> _timestamp_pb2.Timestamp:
+        """End before this time; absent means the last entry."""
+
+    def __init__(
+        self,
+        *,
+        vendor_id: _builtins.int = ...,
+        to: _timestamp_pb2.Timestamp | None = ...,
+        points: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "to", b"to"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "points", b"points", "to", b"to", "vendor_id", b"vendor_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListVendorBalancesRequest: _TypeAlias = ListVendorBalancesRequest  # noqa: Y015
+
+@_typing.final
+class ListVendorBalancesResponse(_message.Message):
+    """A vendor's balance over time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BALANCES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def balances(self) -> _containers.RepeatedCompositeFieldContainer[Global___VendorBalance]:
+        """Points, oldest first; none for a vendor without entries before `to`."""
+
+    def __init__(
+        self,
+        *,
+        balances: _abc.Iterable[Global___VendorBalance] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balances", b"balances"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListVendorBalancesResponse: _TypeAlias = ListVendorBalancesResponse  # noqa: Y015
 
 @_typing.final
 class LookupVendorsRequest(_message.Message):
@@ -1149,6 +1214,38 @@ class VendorEntry(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___VendorEntry: _TypeAlias = VendorEntry  # noqa: Y015
+
+@_typing.final
+class VendorBalance(_message.Message):
+    """What a vendor held right after one entry of its ledger."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQ_FIELD_NUMBER: _builtins.int
+    BALANCE_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    seq: _builtins.int
+    """Number of the entry within the vendor's ledger."""
+    balance: _builtins.int
+    """The balance in minor units."""
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When the entry was made."""
+
+    def __init__(
+        self,
+        *,
+        seq: _builtins.int = ...,
+        balance: _builtins.int = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "created_at", b"created_at", "seq", b"seq"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VendorBalance: _TypeAlias = VendorBalance  # noqa: Y015
 
 @_typing.final
 class CreditRequest(_message.Message):

@@ -60,6 +60,11 @@ class VendorServiceStub:
                 request_serializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ListVendorEntriesRequest.SerializeToString,
                 response_deserializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ListVendorEntriesResponse.FromString,
                 _registered_method=True)
+        self.ListVendorBalances = channel.unary_unary(
+                '/charging.vendor_credit.v1.VendorService/ListVendorBalances',
+                request_serializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ListVendorBalancesRequest.SerializeToString,
+                response_deserializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ListVendorBalancesResponse.FromString,
+                _registered_method=True)
         self.LookupVendors = channel.unary_unary(
                 '/charging.vendor_credit.v1.VendorService/LookupVendors',
                 request_serializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.LookupVendorsRequest.SerializeToString,
@@ -107,6 +112,14 @@ class VendorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListVendorBalances(self, request, context):
+        """Returns a vendor's balance over time, as points to draw: entries of its ledger, spread evenly by their number from the last one before
+        `from` to the last one before `to`, both included. Costs the same however many entries there are. Errors: NOT_FOUND, INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def LookupVendors(self, request, context):
         """Tells which of the given vendors exist. Vendors are never deleted, so the answer for an existing one may be kept.
         """
@@ -141,6 +154,11 @@ def add_VendorServiceServicer_to_server(servicer, server):
                     servicer.ListVendorEntries,
                     request_deserializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ListVendorEntriesRequest.FromString,
                     response_serializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ListVendorEntriesResponse.SerializeToString,
+            ),
+            'ListVendorBalances': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListVendorBalances,
+                    request_deserializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ListVendorBalancesRequest.FromString,
+                    response_serializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ListVendorBalancesResponse.SerializeToString,
             ),
             'LookupVendors': grpc.unary_unary_rpc_method_handler(
                     servicer.LookupVendors,
@@ -284,6 +302,33 @@ class VendorService:
             '/charging.vendor_credit.v1.VendorService/ListVendorEntries',
             charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ListVendorEntriesRequest.SerializeToString,
             charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ListVendorEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListVendorBalances(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/charging.vendor_credit.v1.VendorService/ListVendorBalances',
+            charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ListVendorBalancesRequest.SerializeToString,
+            charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ListVendorBalancesResponse.FromString,
             options,
             channel_credentials,
             insecure,

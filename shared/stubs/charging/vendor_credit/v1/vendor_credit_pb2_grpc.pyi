@@ -48,6 +48,10 @@ class VendorServiceStub:
     """
     ListVendorEntries: _grpc.UnaryUnaryMultiCallable[_vendor_credit_pb2.ListVendorEntriesRequest, _vendor_credit_pb2.ListVendorEntriesResponse]
     """Lists the entries of a vendor's ledger, newest first. Errors: NOT_FOUND, INVALID_ARGUMENT."""
+    ListVendorBalances: _grpc.UnaryUnaryMultiCallable[_vendor_credit_pb2.ListVendorBalancesRequest, _vendor_credit_pb2.ListVendorBalancesResponse]
+    """Returns a vendor's balance over time, as points to draw: entries of its ledger, spread evenly by their number from the last one before
+    `from` to the last one before `to`, both included. Costs the same however many entries there are. Errors: NOT_FOUND, INVALID_ARGUMENT.
+    """
     LookupVendors: _grpc.UnaryUnaryMultiCallable[_vendor_credit_pb2.LookupVendorsRequest, _vendor_credit_pb2.LookupVendorsResponse]
     """Tells which of the given vendors exist. Vendors are never deleted, so the answer for an existing one may be kept."""
 
@@ -68,6 +72,10 @@ class VendorServiceAsyncStub(VendorServiceStub):
     """
     ListVendorEntries: _aio.UnaryUnaryMultiCallable[_vendor_credit_pb2.ListVendorEntriesRequest, _vendor_credit_pb2.ListVendorEntriesResponse]  # type: ignore[assignment]
     """Lists the entries of a vendor's ledger, newest first. Errors: NOT_FOUND, INVALID_ARGUMENT."""
+    ListVendorBalances: _aio.UnaryUnaryMultiCallable[_vendor_credit_pb2.ListVendorBalancesRequest, _vendor_credit_pb2.ListVendorBalancesResponse]  # type: ignore[assignment]
+    """Returns a vendor's balance over time, as points to draw: entries of its ledger, spread evenly by their number from the last one before
+    `from` to the last one before `to`, both included. Costs the same however many entries there are. Errors: NOT_FOUND, INVALID_ARGUMENT.
+    """
     LookupVendors: _aio.UnaryUnaryMultiCallable[_vendor_credit_pb2.LookupVendorsRequest, _vendor_credit_pb2.LookupVendorsResponse]  # type: ignore[assignment]
     """Tells which of the given vendors exist. Vendors are never deleted, so the answer for an existing one may be kept."""
 
@@ -115,6 +123,16 @@ class VendorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_vendor_credit_pb2.ListVendorEntriesResponse, _abc.Awaitable[_vendor_credit_pb2.ListVendorEntriesResponse]]:
         """Lists the entries of a vendor's ledger, newest first. Errors: NOT_FOUND, INVALID_ARGUMENT."""
+
+    @_abc_1.abstractmethod
+    def ListVendorBalances(
+        self,
+        request: _vendor_credit_pb2.ListVendorBalancesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_vendor_credit_pb2.ListVendorBalancesResponse, _abc.Awaitable[_vendor_credit_pb2.ListVendorBalancesResponse]]:
+        """Returns a vendor's balance over time, as points to draw: entries of its ledger, spread evenly by their number from the last one before
+        `from` to the last one before `to`, both included. Costs the same however many entries there are. Errors: NOT_FOUND, INVALID_ARGUMENT.
+        """
 
     @_abc_1.abstractmethod
     def LookupVendors(
