@@ -7,6 +7,7 @@ from charging.vendor_credit.v1 import vendor_credit_pb2
 from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from services.gateway.console.app import PREFIX, Console
 from services.gateway.http.app import build_app
 from services.gateway.http.server import HttpServer
 from services.gateway.identity import build_identity
@@ -69,6 +70,7 @@ class GatewayApp:
             {service.full_name: backend for file, backend in homes for service in services_of(file)},
             settings,
             self.ready,
+            {PREFIX: Console()} if settings.console else None,
         )
         self.http_server = HttpServer(door, settings)
         self._metrics = MetricsEndpoint(settings, registry)

@@ -32,6 +32,9 @@ class GatewaySettings(DatabaseSettings):
     docs: bool = True
     """Whether /api/docs/ and /api/openapi.json are served."""
 
+    console: bool = True
+    """Whether the operators' console is served at /console/."""
+
     requests_in_flight_max: Annotated[int, Field(ge=1)] = 2000
     """API requests worked on at a time in one process; more are answered 503 at once."""
 
