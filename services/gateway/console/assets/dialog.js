@@ -25,6 +25,8 @@ export function ask({ title, text = [], fields = [], action, danger = false, act
         showProblem(error, problem);
       }
       submit.disabled = false;
+      // A disabled button loses the keyboard; it gets it back unless a field has it.
+      if (dialog.open && !form.contains(document.activeElement)) submit.focus();
     });
     dialog.addEventListener("close", () => {
       dialog.remove();

@@ -28,8 +28,8 @@ export function replace(element, ...children) {
   return element;
 }
 
-// Tell whether the keyboard is writing into something, so that letters are not shortcuts.
+// Tell whether the keyboard is writing into something or a dialog waits for it, so that keys are not shortcuts.
 export function typing(event) {
   const target = event.target;
-  return target instanceof Element && target.closest("input, textarea, select, dialog") !== null;
+  return document.querySelector("dialog[open]") !== null || (target instanceof Element && target.closest("input, textarea, select") !== null);
 }
