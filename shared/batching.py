@@ -5,7 +5,7 @@ behind it is slow. This is what makes one commit, one script call or one RPC ser
 """
 
 import asyncio
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import copy_context
 from typing import Generic, TypeVar
@@ -51,7 +51,8 @@ class NaturalBatcher(Generic[T, R]):
         self._max_in_flight = max_in_flight
         self._retry_singly = retry_singly
         self._observe = observe
-        self._queue: OrderedDict[asyncio.Future[R], T] = OrderedDict()
+        self._queue: deque[tuple[asyncio.Future[R], T]] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._runners: set[asyncio.Task[None]] = set()
         self._running = 0
         self._starting = False
@@ -59,21 +60,12 @@ class NaturalBatcher(Generic[T, R]):
         # A batch belongs to no single caller: it must not see the context (current call, log fields) of the one that happened to start it.
         self._context = copy_context()
 
-    async def submit(self, item: T) -> R:
-        """Run the item in some batch and return its result.
+    def submit(self, item: T) -> asyncio.Future[R]:
+        """Queue the item for some batch and return the future of its result.
 
-        Raises Overloaded at once when the queue is full or the batcher is closed, otherwise what became of the item. Cancelling the caller
-        drops an item that still waits; one that was taken runs to its end, and its companions notice nothing.
+        Raises Overloaded at once when the queue is full or the batcher is closed. Cancelling whoever awaits the future drops an item that
+        still waits; one that was taken runs to its end, and its companions notice nothing.
         """
-        future = self.post(item)
-        try:
-            return await future
-        except asyncio.CancelledError:
-            self._queue.pop(future, None)
-            raise
-
-    def post(self, item: T) -> asyncio.Future[R]:
-        """Queue the item and return the future of its result, for callers that do not wait. Raises Overloaded like `submit`."""
         if self._closed:
             raise Overloaded(
                 f"{self._name} is shutting down",
@@ -81,11 +73,15 @@ class NaturalBatcher(Generic[T, R]):
                 metadata={"queue": self._name},
                 retry_after_seconds=RETRY_AFTER_SECONDS,
             )
+        while self._queue and self._queue[0][0].done():  # whoever awaited it was cancelled
+            self._queue.popleft()
         if len(self._queue) >= self._max_queue:
             raise Overloaded(f"the queue of {self._name} is full", metadata={"queue": self._name}, retry_after_seconds=RETRY_AFTER_SECONDS)
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
         future: asyncio.Future[R] = loop.create_future()
-        self._queue[future] = item
+        self._queue.append((future, item))
         if not self._starting and self._running < self._max_in_flight:
             self._start(loop)
         return future
@@ -122,8 +118,8 @@ class NaturalBatcher(Generic[T, R]):
         queue = self._queue
         batch: list[tuple[asyncio.Future[R], T]] = []
         while queue and len(batch) < self._max_batch:
-            entry = queue.popitem(last=False)
-            if not entry[0].done():  # cancelled, and its submitter has not run yet to take it out
+            entry = queue.popleft()
+            if not entry[0].done():  # whoever awaited it was cancelled
                 batch.append(entry)
         return batch
 

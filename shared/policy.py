@@ -114,6 +114,9 @@ def methods_of(services: Iterable[ServiceDescriptor]) -> dict[str, MethodDescrip
 
 def value_at(message: object, path: tuple[str, ...]) -> list[object]:
     """Return the values of a request at a field path, through repeated fields too."""
+    if len(path) == 1:
+        value = getattr(message, path[0])
+        return [value] if type(value) is int else list(_as_list(value))
     values = [message]
     for name in path:
         values = [item for value in values for item in _as_list(getattr(value, name))]

@@ -1,6 +1,6 @@
 """Charges that arrive together are accepted together: the service's hot path in one object."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from services.customer_charge.domain.charges import ChargeOrder
 from services.customer_charge.existence import Existence
@@ -49,12 +49,15 @@ class Acceptor:
             observe=observe,
         )
 
-    async def accept(self, order: ChargeOrder) -> Accepted:
+    def accept(self, order: ChargeOrder) -> Awaitable[Accepted]:
         """Accept one charge. Raises NotFound for an unknown vendor or customer, and what `accept_charges` says of the order."""
-        if not self._vendors.known(order.vendor_id):
-            await self.require_vendor(order.vendor_id)
-        if not self._customers.known(order.customer_id):
-            await self._require(self._customers, "customer", "customer_id", order.customer_id)
+        if self._vendors.known(order.vendor_id) and self._customers.known(order.customer_id):
+            return self._batcher.submit(order)
+        return self._accept_after_looking(order)
+
+    async def _accept_after_looking(self, order: ChargeOrder) -> Accepted:
+        await self.require_vendor(order.vendor_id)
+        await self._require(self._customers, "customer", "customer_id", order.customer_id)
         return await self._batcher.submit(order)
 
     async def accept_many(self, orders: Sequence[ChargeOrder]) -> list[Accepted | ChargingError]:

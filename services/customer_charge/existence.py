@@ -1,11 +1,10 @@
 """Which vendors and customers exist: looked up once, then known, because neither is ever deleted."""
 
 from collections.abc import Awaitable, Callable, Iterable
-
-from cachetools import LRUCache
+from itertools import islice
 
 CAPACITY = 200_000
-"""Most ids remembered, about 20 MB; beyond it the least recently used are looked up again."""
+"""Most ids remembered, about 20 MB; beyond it those learnt first are looked up again."""
 
 
 class Existence:
@@ -14,11 +13,11 @@ class Existence:
     def __init__(self, look_up: Callable[[set[int]], Awaitable[set[int]]]) -> None:
         """`look_up` returns those of the given ids that exist; its errors pass through."""
         self._look_up = look_up
-        self._known: LRUCache[int, bool] = LRUCache(CAPACITY)
+        self._known: dict[int, None] = {}  # in the order they were learnt
 
     def known(self, identifier: int) -> bool:
         """Tell whether the id is known to exist, without asking anybody."""
-        return self._known.get(identifier, False)
+        return identifier in self._known
 
     async def find(self, identifiers: Iterable[int]) -> set[int]:
         """Return those of the ids that exist."""
@@ -27,6 +26,8 @@ class Existence:
         missing = wanted - found
         if missing:
             new = await self._look_up(missing)
-            self._known.update((identifier, True) for identifier in new)
+            self._known.update(dict.fromkeys(new))
+            for oldest in list(islice(self._known, max(0, len(self._known) - CAPACITY))):
+                del self._known[oldest]
             found |= new
         return found

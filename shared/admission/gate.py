@@ -1,5 +1,6 @@
 """The gate in front of every method: batches of calls, decided in Redis or, when that fails, here."""
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -45,14 +46,14 @@ class Gate:
             self._handle, name="admission", max_batch=MAX_BATCH, max_queue=MAX_QUEUE, observe=observe
         )
 
-    async def decide(self, ask: Ask) -> Verdict:
-        """Return what is to become of a call. Raises Overloaded when the process has too many calls waiting here."""
-        return await self._batcher.submit(ask)
+    def decide(self, ask: Ask) -> asyncio.Future[Verdict]:
+        """Return what is to become of a call, to be awaited. Raises Overloaded when the process has too many calls waiting here."""
+        return self._batcher.submit(ask)
 
     def conclude(self, conclusion: Conclusion) -> None:
         """Tell how a call that holds its claim has ended, without waiting. When it cannot be told, the claim expires by itself."""
         try:
-            self._batcher.post(conclusion)
+            self._batcher.submit(conclusion)
         except Overloaded as error:
             log.warning("admission.conclusion_dropped", error=error.message)
 

@@ -1,14 +1,11 @@
 """Find out who calls."""
 
-from collections.abc import Callable
-from typing import Any
-
-import grpc.aio
 from grpc_interceptor.server import AsyncServerInterceptor
 
-from shared.auth.authenticator import Authenticator
+from shared.auth.authenticator import Authenticator, UnknownKey
 from shared.auth.signed_token import refused
-from shared.call import current_call
+from shared.call import Call, current_call
+from shared.interceptors.types import Context, Handler, Serving
 
 _SCHEMES = frozenset({"token", "bearer"})
 
@@ -23,15 +20,21 @@ class AuthenticationInterceptor(AsyncServerInterceptor):
     def __init__(self, authenticator: Authenticator) -> None:
         self._authenticator = authenticator
 
-    async def intercept(
-        self, method: Callable[..., Any], request_or_iterator: Any, context: grpc.aio.ServicerContext[Any, Any], method_name: str
-    ) -> Any:
+    def intercept(self, method: Handler, request_or_iterator: object, context: Context, method_name: str) -> Serving:
         """Authenticate the caller, then go on."""
         call = current_call()
-        if not call.policy.open:
-            scheme, _, token = call.metadata.get("authorization", "").partition(" ")
-            if scheme.lower() not in _SCHEMES:
-                raise refused()
-            call.principal = await self._authenticator.authenticate(token)
-        response = method(request_or_iterator, context)
-        return response if hasattr(response, "__aiter__") else await response
+        if call.policy.open:
+            return method(request_or_iterator, context)
+        scheme, _, token = call.metadata.get("authorization", "").partition(" ")
+        if scheme.lower() not in _SCHEMES:
+            raise refused()
+        try:
+            call.principal = self._authenticator.verify(token)
+        except UnknownKey:
+            return self._after_asking(token, call, method, request_or_iterator, context)
+        return method(request_or_iterator, context)
+
+    async def _after_asking(self, token: str, call: Call, method: Handler, request_or_iterator: object, context: Context) -> object:
+        """Go on once the trust state has been asked about the token's key."""
+        call.principal = await self._authenticator.authenticate(token)
+        return await method(request_or_iterator, context)

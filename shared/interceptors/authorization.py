@@ -1,15 +1,12 @@
 """Decide whether the caller may make this call, by the method's policy alone."""
 
-from collections.abc import Callable
-from typing import Any
-
-import grpc.aio
 from google.protobuf.message import Message
 from grpc_interceptor.server import AsyncServerInterceptor
 
 from shared.auth.signed_token import refused
 from shared.call import CURRENT_CALL, Call
 from shared.errors import NotFound, PermissionDenied
+from shared.interceptors.types import Context, Handler, Serving
 from shared.policy import value_at
 from shared.principal import Principal, Role
 
@@ -23,9 +20,7 @@ class AuthorizationInterceptor(AsyncServerInterceptor):
     learns which vendors exist. A call without a policy of its own is denied (METHOD_NOT_ALLOWED).
     """
 
-    async def intercept(
-        self, method: Callable[..., Any], request_or_iterator: Any, context: grpc.aio.ServicerContext[Any, Any], method_name: str
-    ) -> Any:
+    def intercept(self, method: Handler, request_or_iterator: Message, context: Context, method_name: str) -> Serving:
         """Check the caller's right, then go on."""
         call = CURRENT_CALL.get(None)
         # The chain is built for methods with a policy only. Should that ever fail, nothing gets through on another method's policy.
@@ -33,8 +28,7 @@ class AuthorizationInterceptor(AsyncServerInterceptor):
             raise PermissionDenied(f"{method_name} may be called by nobody", reason="METHOD_NOT_ALLOWED", metadata={"method": method_name})
         if not call.policy.open:
             authorize(call, request_or_iterator)
-        response = method(request_or_iterator, context)
-        return response if hasattr(response, "__aiter__") else await response
+        return method(request_or_iterator, context)
 
 
 def authorize(call: Call, request: Message) -> None:

@@ -64,15 +64,28 @@ class ContextInterceptor(AsyncServerInterceptor):
 
 def build_call(policy: MethodPolicy, context: Context) -> Call:
     """Return the Call for what arrived. Reserved metadata counts only inside an envelope; from anyone else it is dropped."""
-    enveloped = isinstance(context, InnerContext)
+    if isinstance(context, InnerContext):
+        return _enveloped_call(policy, context)
     metadata = {
-        key: value
-        for key, value in context.invocation_metadata() or ()
-        if isinstance(value, str) and (enveloped or not key.startswith(RESERVED_PREFIX))
+        key: value for key, value in context.invocation_metadata() or () if isinstance(value, str) and not key.startswith(RESERVED_PREFIX)
     }
     request_id = metadata.get("x-request-id", "")
-    call_id = metadata.get(CALL_ID_KEY, "")
     timeout = context.time_remaining()
+    return Call(
+        method=policy.name,
+        policy=policy,
+        metadata=metadata,
+        request_id=request_id if REQUEST_ID.fullmatch(request_id) else uuid7_text(),
+        call_id=uuid7_text(),
+        client_address=peer_address(context.peer()),
+        deadline=time.monotonic() + (DEFAULT_TIMEOUT_SECONDS if timeout is None else timeout),
+    )
+
+
+def _enveloped_call(policy: MethodPolicy, context: InnerContext) -> Call:
+    """Return the Call for what a door of this system sent on, with the ids that it gave."""
+    metadata = dict(context.invocation_metadata())
+    call_id, request_id = metadata.get(CALL_ID_KEY, ""), metadata.get("x-request-id", "")
     return Call(
         method=policy.name,
         policy=policy,
@@ -80,8 +93,8 @@ def build_call(policy: MethodPolicy, context: Context) -> Call:
         request_id=request_id if REQUEST_ID.fullmatch(request_id) else uuid7_text(),
         call_id=call_id if CALL_ID.fullmatch(call_id) else uuid7_text(),
         client_address=metadata.get(CLIENT_ADDRESS_KEY) or peer_address(context.peer()),
-        deadline=time.monotonic() + (DEFAULT_TIMEOUT_SECONDS if timeout is None else timeout),
-        enveloped=enveloped,
+        deadline=time.monotonic() + context.time_remaining(),
+        enveloped=True,
     )
 
 

@@ -8,7 +8,7 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_interceptor.server import AsyncServerInterceptor
 
 from shared.errors import InvalidArgument
-from shared.interceptors.types import Context, Handler
+from shared.interceptors.types import Context, Handler, Serving
 from shared.policy import find_method
 
 
@@ -18,7 +18,7 @@ class DecodingInterceptor(AsyncServerInterceptor):
     def __init__(self) -> None:
         self._types: dict[str, type[Message]] = {}
 
-    async def intercept(self, method: Handler, request_or_iterator: bytes, context: Context, method_name: str) -> object:
+    def intercept(self, method: Handler, request_or_iterator: bytes, context: Context, method_name: str) -> Serving:
         """Serve the call if its bytes are a message of the method. Raises InvalidArgument (MALFORMED_MESSAGE)."""
         message_type = self._types.get(method_name)
         if message_type is None:
@@ -27,4 +27,4 @@ class DecodingInterceptor(AsyncServerInterceptor):
             request = message_type.FromString(request_or_iterator)
         except (DecodeError, ValueError):  # ValueError: a text that is not UTF-8
             raise InvalidArgument("the request is not a message of this method", reason="MALFORMED_MESSAGE") from None
-        return await method(request, context)
+        return method(request, context)

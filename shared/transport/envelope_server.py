@@ -1,7 +1,7 @@
 """The receiving side of envelopes: every inner call meets the guards and the handler that a direct call would meet."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 import grpc
@@ -32,7 +32,8 @@ class EnvelopeServicer(envelope_pb2_grpc.EnvelopeServiceServicer):
         if len(calls) > 1:
             self._refuse_unsociable(calls)
         peer = context.peer()
-        tasks = [asyncio.ensure_future(self._run(call, peer)) for call in calls]
+        begin = asyncio.get_running_loop().create_task
+        tasks = [begin(self._run(call, peer)) for call in calls]
         # One timer for all: calls that share an envelope left their door together, with the same time to live. A call with less than the
         # others is refused when it begins, or answered too late for its door to care.
         longest = max(call.timeout_us for call in calls) / 1_000_000
@@ -53,15 +54,19 @@ class EnvelopeServicer(envelope_pb2_grpc.EnvelopeServiceServicer):
             if policy is not None and not policy.coalesce:
                 raise InvalidArgument.of_field(f"calls[{index}].method", f"{call.method} does not share an envelope")
 
-    async def _run(self, call: envelope_pb2.InnerCall, peer: str) -> Answer:
+    def _run(self, call: envelope_pb2.InnerCall, peer: str) -> Coroutine[Any, Any, Answer]:
+        """Return what serves one call; it begins when it is awaited."""
         if call.method.startswith(TRANSPORT_PREFIX):
-            return Answer(int(Code.INVALID_ARGUMENT), "envelopes do not nest")
+            return _refusal("envelopes do not nest")
         if len(call.metadata) % 2:
-            return Answer(int(Code.INVALID_ARGUMENT), "metadata is keys and values in turn")
+            return _refusal("metadata is keys and values in turn")
         texts = iter(call.metadata)
-        return await dispatch(
-            self.table, call.method, call.message, list(zip(texts, texts, strict=True)), call.timeout_us / 1_000_000, peer
-        )
+        metadata = tuple(zip(texts, texts, strict=True))
+        return dispatch(self.table, call.method, call.message, metadata, call.timeout_us / 1_000_000, peer)
+
+
+async def _refusal(text: str) -> Answer:
+    return Answer(int(Code.INVALID_ARGUMENT), text)
 
 
 def envelope_servicer() -> tuple[EnvelopeServicer, Servicer]:

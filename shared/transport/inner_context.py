@@ -14,6 +14,8 @@ class InnerContext:
     Whoever builds one vouches for its metadata, reserved entries included.
     """
 
+    __slots__ = ("_code", "_details", "_metadata", "_peer", "_timeout_seconds", "_trailers")
+
     def __init__(self, metadata: Metadata, timeout_seconds: float, peer: str) -> None:
         self._metadata = metadata
         self._timeout_seconds = timeout_seconds
