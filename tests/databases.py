@@ -37,8 +37,15 @@ class DatabaseFactory:
             self._admin(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
             set_up_database(self.server.url(TEMPLATE), PASSWORDS)
             self._template_ready = True
+        return self._made(sql.SQL("CREATE DATABASE {} TEMPLATE {}"), sql.Identifier(TEMPLATE))
+
+    def empty(self) -> Databases:
+        """Return a new database without anything in it, for migrations that are not the usual ones."""
+        return self._made(sql.SQL("CREATE DATABASE {}"))
+
+    def _made(self, statement: sql.SQL, *template: sql.Identifier) -> Databases:
         name = f"charging_test_{next(self._numbers)}"
-        self._admin(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(TEMPLATE)))
+        self._admin(statement.format(sql.Identifier(name), *template))
         admin_url = self.server.url(name)
         urls = {service: ServiceDatabase(service).runtime_url(admin_url, PASSWORDS[service]) for service in SERVICES}
         return Databases(name, admin_url, urls)

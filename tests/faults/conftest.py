@@ -1,5 +1,50 @@
-"""One stack for all fault tests that leave it as they found it, and the operators' office in it."""
+"""One stack for all fault tests that leave it as they found it, the operators' office in it, and the folder that commands its faults."""
 
-from tests.system.running import office, stack, url
+from collections.abc import Iterator
+from pathlib import Path
 
-__all__ = ["office", "stack", "url"]
+import pytest
+
+from shared.local.binaries import EngineMissing
+from shared.local.stack import Stack
+from tests.faults.crash import CrashFolder
+from tests.faults.wired import wired
+from tests.support import tool_missing
+from tests.system.office import Office
+from tests.system.stacks import audit, new_stack
+
+__all__ = ["crashes", "nothing_armed", "office", "stack", "wired"]
+
+
+@pytest.fixture(scope="session")
+def crashes(server_folder: Path) -> CrashFolder:
+    """Give the folder that the stack's processes watch."""
+    return CrashFolder(server_folder / "crashes")
+
+
+@pytest.fixture(scope="session")
+def stack(server_folder: Path, crashes: CrashFolder) -> Iterator[Stack]:
+    """Give a running stack whose processes can be told to fail; at its end the books are checked once more."""
+    try:
+        prepared = new_stack(server_folder / "faults", {"CHARGING_FAULTS_DIR": str(crashes.folder)})
+    except EngineMissing as error:
+        tool_missing(str(error))
+    with prepared as running:
+        yield running
+        audit(running)
+
+
+@pytest.fixture(scope="session")
+def office(stack: Stack) -> Iterator[Office]:
+    """Give the operators' office."""
+    opened = Office(stack)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_armed(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Leave no fault behind for the next test."""
+    yield
+    if "crashes" in request.fixturenames:
+        request.getfixturevalue("crashes").disarm()

@@ -72,9 +72,17 @@ class Office:
         vendor = self.vendor(credit)
         return Partner(self._new_token(self._approver, "partner", [vendor], rate_limit), vendor, self.customer())
 
-    def vendor(self, credit: int = 0) -> int:
+    def operator_token(self) -> str:
+        """Make one more operator's token."""
+        return self._new_token(self._approver, "operator")
+
+    def partner_token(self, vendors: list[int]) -> str:
+        """Make a token of a partner that owns these vendors."""
+        return self._new_token(self._approver, "partner", vendors)
+
+    def vendor(self, credit: int = 0, *, credit_limit: int = 0) -> int:
         """Make a vendor and give it credit; return its id once the credit is on its balance."""
-        vendor = int(self.post("/api/vendor/", {"name": f"v-{uuid4()}"})["data"]["id"])
+        vendor = int(self.post("/api/vendor/", {"name": f"v-{uuid4()}", "credit_limit": credit_limit})["data"]["id"])
         if credit:
             request = self.post("/api/vendor/submit-request/", {"requester": vendor, "amount": credit})["data"]
             _answer(self._approver.post("/api/vendor/approve-request/", json={"request_credit_id": request["id"]}))

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from shared.local.stack import Stack
-from tests.faults.strikes import kill, strike_under_load
+from tests.faults.run import play
+from tests.faults.strikes import kill
 from tests.system.office import Office
 
 
@@ -13,4 +14,4 @@ from tests.system.office import Office
 def test_killing_it_under_load_breaks_no_promise(stack: Stack, office: Office, server_folder: Path, victim: str) -> None:
     """Three SIGKILLs while a partner charges and retries as documented."""
     history = server_folder / f"{victim}.jsonl"
-    strike_under_load(stack, office, lambda: kill(stack, victim), seed=1, history=history, charges=300)
+    play(stack, office, lambda: kill(stack, victim), seed=1, history=history, charges=300)

@@ -1,0 +1,86 @@
+"""What both services' databases hold about some vendors, read as it is, by SQL of these tests' own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import namedtuple_row
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Rows by table, as named tuples: everything of the vendors, and everything of the customers they charged."""
+
+    vendors: list[Any]
+    vendor_entries: list[Any]
+    requests: list[Any]
+    decisions: list[Any]
+    charges: list[Any]
+    keys: list[Any]
+    pending: list[Any]
+    customers: list[Any]
+    customer_entries: list[Any]
+
+    def seconds_to_final(self, healed_at: datetime) -> list[float]:
+        """Return how long each charge that was not final at that time, or was accepted later, took from then on; sorted."""
+        return sorted(
+            max(0.0, (charge.settled_at - max(charge.created_at, healed_at)).total_seconds())
+            for charge in self.charges
+            if charge.settled_at is not None and charge.settled_at >= healed_at
+        )
+
+
+OF_VENDORS = {
+    "vendors": "SELECT id, credit_limit, balance, last_seq, last_hash FROM vendor_credit.vendors WHERE id = ANY(%(vendors)s) ORDER BY id",
+    "vendor_entries": """
+        SELECT vendor_id, seq, amount, balance_after, kind, reference, created_at, hash
+        FROM vendor_credit.vendor_entries WHERE vendor_id = ANY(%(vendors)s) ORDER BY vendor_id, seq""",
+    "requests": """
+        SELECT id, vendor_id, amount, state, submitted_by, decided_by
+        FROM vendor_credit.credit_requests WHERE vendor_id = ANY(%(vendors)s) ORDER BY id""",
+    "decisions": """
+        SELECT charge_id::text AS charge_id, vendor_id, amount, outcome, reason, available, shortfall
+        FROM vendor_credit.debit_decisions WHERE vendor_id = ANY(%(vendors)s) ORDER BY 1""",
+    "charges": """
+        SELECT id::text AS id, vendor_id, customer_id, amount, state, failure_reason, created_at, settled_at
+        FROM customer_charge.charges WHERE vendor_id = ANY(%(vendors)s) ORDER BY id""",
+    "keys": """
+        SELECT vendor_id, key, state, charge_id::text AS charge_id, customer_id, amount
+        FROM customer_charge.charge_keys WHERE vendor_id = ANY(%(vendors)s) ORDER BY vendor_id, key""",
+    "pending": """
+        SELECT charge_id::text AS charge_id, vendor_id, blocked
+        FROM customer_charge.pending_charges WHERE vendor_id = ANY(%(vendors)s) ORDER BY 1""",
+    "customers": """
+        SELECT id, balance, last_seq FROM customer_charge.customers
+        WHERE id IN (SELECT customer_id FROM customer_charge.charges WHERE vendor_id = ANY(%(vendors)s)) ORDER BY id""",
+    "customer_entries": """
+        SELECT customer_id, seq, vendor_id, amount, balance_after, kind, reference::text AS reference, created_at
+        FROM customer_charge.customer_entries
+        WHERE customer_id IN (SELECT customer_id FROM customer_charge.charges WHERE vendor_id = ANY(%(vendors)s))
+        ORDER BY customer_id, seq""",
+}
+
+
+def read_facts(admin_url: str, vendors: Sequence[int]) -> Facts:
+    """Return the facts about these vendors, all of one moment. Their customers must be charged by nobody else."""
+    with psycopg.connect(admin_url, row_factory=namedtuple_row) as connection:
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        return Facts(
+            **{name: connection.execute(query.encode(), {"vendors": list(vendors)}).fetchall() for name, query in OF_VENDORS.items()}
+        )
+
+
+UNSETTLED = """
+SELECT (SELECT count(*) FROM customer_charge.pending_charges WHERE vendor_id = ANY(%(vendors)s))
+     + (SELECT count(*) FROM vendor_credit.credit_requests WHERE vendor_id = ANY(%(vendors)s) AND state = 2)
+"""
+
+
+def count_unsettled(admin_url: str, vendors: Sequence[int]) -> int:
+    """Return how much work is left for these vendors: charges that are not final, and approved credit that is not posted."""
+    with psycopg.connect(admin_url, autocommit=True) as connection:
+        row = connection.execute(UNSETTLED, {"vendors": list(vendors)}).fetchone()
+    assert row is not None
+    return int(row[0])

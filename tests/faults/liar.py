@@ -1,0 +1,119 @@
+"""A stand-in for the vendor-credit service that passes everything on to the real one, and lies about debits on command."""
+
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Self
+
+import grpc
+from charging.vendor_credit.v1 import vendor_credit_pb2 as pb
+
+from shared.local.ports import LOOPBACK
+
+DEBIT = "/charging.vendor_credit.v1.DebitService/DebitVendors"
+THREADS = 8
+SLOW_SECONDS = 1.5
+
+Answer = pb.DebitVendorsResponse
+
+
+def short(answer: Answer) -> bytes:
+    """Leave the last decision out."""
+    del answer.decisions[-1]
+    return answer.SerializeToString()
+
+
+def swapped(answer: Answer) -> bytes:
+    """Answer in another order than was asked."""
+    return Answer(decisions=list(reversed(answer.decisions))[1:] + list(answer.decisions)[-1:]).SerializeToString()
+
+
+def strangers(answer: Answer) -> bytes:
+    """Answer about other charges."""
+    for decision in answer.decisions:
+        decision.charge_id = "00000000-0000-7000-8000-000000000000"
+    return answer.SerializeToString()
+
+
+def undecided(answer: Answer) -> bytes:
+    """Answer neither debited nor refused."""
+    for decision in answer.decisions:
+        decision.outcome = pb.DEBIT_OUTCOME_UNSPECIFIED
+    return answer.SerializeToString()
+
+
+def garbage(answer: Answer) -> bytes:
+    """Answer with bytes that are no message."""
+    return random.Random(len(answer.decisions)).randbytes(64)
+
+
+def slow(answer: Answer) -> bytes:
+    """Answer late."""
+    time.sleep(SLOW_SECONDS)
+    return answer.SerializeToString()
+
+
+LIES: tuple[Callable[[Answer], bytes], ...] = (short, swapped, strangers, undecided, garbage, slow)
+
+
+class Liar(grpc.GenericRpcHandler):
+    """The stand-in in front of `target`. `lie` is told instead of the truth; with `twice` each debit is asked for twice.
+
+    With `fail`, debits are done and their answers replaced by that status.
+    """
+
+    def __init__(self, target: str) -> None:
+        self.lie: Callable[[Answer], bytes] | None = None
+        self.twice = False
+        self.fail: grpc.StatusCode | None = None
+        self.told = 0
+        self._target = target
+        self._server: Any = None
+        self._channel: Any = None
+        self.address = ""
+
+    def __enter__(self) -> Self:
+        """Begin to listen."""
+        self._channel = grpc.insecure_channel(
+            self._target, options=[("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 200)]
+        )
+        self._server = grpc.server(ThreadPoolExecutor(THREADS), handlers=[self])
+        self.address = f"{LOOPBACK}:{self._server.add_insecure_port(f'{LOOPBACK}:0')}"
+        self._server.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        """Stop."""
+        self._server.stop(0).wait()
+        self._channel.close()
+
+    def be_honest(self) -> None:
+        """Tell the truth from now on."""
+        self.lie, self.twice, self.fail = None, False, None
+
+    def service(self, handler_call_details: Any) -> Any:
+        """Serve any unary method, bytes in, bytes out."""
+        method = handler_call_details.method
+        metadata = [(key, value) for key, value in handler_call_details.invocation_metadata if not key.startswith(("user-agent", "grpc-"))]
+
+        def forward(request: bytes, context: Any) -> bytes:
+            try:
+                answer = self._ask(method, request, metadata, context)
+                if method == DEBIT and self.twice:
+                    answer = self._ask(method, request, metadata, context)
+            except grpc.RpcError as error:
+                context.set_trailing_metadata(error.trailing_metadata() or ())  # type: ignore[attr-defined]
+                context.abort(error.code(), error.details())  # type: ignore[attr-defined]
+            if method == DEBIT and self.fail is not None:
+                self.told += 1
+                context.abort(self.fail, "a lie")
+            if method == DEBIT and self.lie is not None:
+                self.told += 1
+                return self.lie(Answer.FromString(answer))
+            return answer
+
+        return grpc.unary_unary_rpc_method_handler(forward)
+
+    def _ask(self, method: str, request: bytes, metadata: Any, context: Any) -> bytes:
+        return bytes(self._channel.unary_unary(method)(request, timeout=context.time_remaining(), metadata=metadata))

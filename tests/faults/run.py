@@ -1,0 +1,90 @@
+"""One run: a world, a workload, faults at seeded moments; then peace, and the verdict."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+
+from shared.local.stack import Stack
+from tests.faults.books import check_all_books
+from tests.faults.facts import Facts, count_unsettled, read_facts
+from tests.faults.history import Line
+from tests.faults.judge import judge
+from tests.faults.workload import Workload
+from tests.faults.world import World, make_world
+from tests.support import wait_until
+from tests.system.office import Office
+
+CREDIT = 3_000
+"""What each vendor of a run begins with: it runs out now and then, so charges are refused too."""
+
+QUIET_SECONDS = 30.0
+FINAL_SECONDS_P99 = 10.0
+"""After healing every charge becomes final within this time (99 of 100)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a run came to: what is wrong, and figures."""
+
+    findings: list[str]
+    charges: int
+    seconds_to_final: list[float]
+    facts: Facts
+    lines: list[Line]
+
+    @property
+    def p99(self) -> float:
+        """Return within how many seconds after healing 99 of 100 charges were final."""
+        return percentile(self.seconds_to_final, 0.99)
+
+
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """Return the value below which this share of the sorted values lies; 0.0 of none."""
+    return ordered[max(0, math.ceil(len(ordered) * share) - 1)] if ordered else 0.0
+
+
+def play(
+    stack: Stack,
+    office: Office,
+    strike: Callable[[], object],
+    *,
+    seed: int,
+    history: Path,
+    charges: int,
+    strikes: int = 3,
+    per_second: float = 100.0,
+    heal: Callable[[], object] = lambda: None,
+) -> Verdict:
+    """Strike several times, at moments that the seed chooses, heal, and fail the test if any promise was broken.
+
+    `strike` returns once the fault is over or its victim's successor lives. At least `charges` charges are answered.
+    """
+    world = make_world(office, credit=CREDIT)
+    moments = sorted(Random(seed).sample(range(charges // 20, charges * 9 // 10), strikes))
+    with Workload(office.url, world, history, seed=seed, per_second=per_second) as work:
+        for moment in moments:
+            work.wait_answered(moment)
+            strike()
+        work.wait_answered(charges)
+        heal()
+        healed_at = datetime.now(UTC)
+        stack.wait_ready()
+    verdict = settle(stack, world, work, healed_at)
+    assert verdict.findings == [], f"seed {seed}, history {history}"
+    return verdict
+
+
+def settle(stack: Stack, world: World, work: Workload, healed_at: datetime) -> Verdict:
+    """Wait until nothing is under way, and judge: every invariant, every promise, and the time it took."""
+    wait_until(lambda: count_unsettled(stack.choices.admin_url, world.vendors) == 0, "everything to be final", QUIET_SECONDS)
+    facts = read_facts(stack.choices.admin_url, world.vendors)
+    findings = [f"invariant {finding.invariant}: {finding.text}" for finding in judge(facts, work.history.lines)]
+    findings += [f"invariant 3: {finding}" for finding in work.findings]
+    findings += [f"audit: {finding}" for finding in check_all_books(stack.environment)]
+    verdict = Verdict(findings, len(facts.charges), facts.seconds_to_final(healed_at), facts, work.history.lines)
+    if verdict.p99 > FINAL_SECONDS_P99:
+        findings.append(f"99 of 100 charges were final {verdict.p99:.1f} s after healing, not {FINAL_SECONDS_P99:g}")
+    return verdict

@@ -1,0 +1,159 @@
+"""Crash points of what operators do: the write happened whole or not at all, and asking again ends well."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from itertools import count
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from shared.local.stack import Stack
+from tests.faults.client import RetryingClient, Wish
+from tests.faults.crash import CrashFolder, arm
+from tests.faults.history import History
+from tests.faults.test_crash_points import Point, both, history_of
+from tests.system.office import Office, async_caller, caller
+from tests.system.stacks import query
+
+PASSWORD = "a long enough password"
+Deed = Callable[[RetryingClient, Office, Stack], Awaitable[None]]
+
+
+async def create_vendor(client: RetryingClient, office: Office, stack: Stack) -> None:
+    """Expect one vendor for one key, whatever dies."""
+    name = f"crash-{uuid4()}"
+    vendor = await client.write(Wish("vendor", name, "/api/vendor/", {"name": name}))
+    assert vendor is not None
+    assert query(stack, "SELECT id FROM vendor_credit.vendors WHERE name = %s", (name,)) == [(vendor["id"],)]
+
+
+async def update_vendor(client: RetryingClient, office: Office, stack: Stack) -> None:
+    """Expect the change to be there when it was answered."""
+    vendor = office.vendor()
+    await client.write(Wish("vendor", str(uuid4()), f"/api/vendor/{vendor}/", {"suspended": True}, method="PATCH"))
+    assert office.get(f"/api/vendor/{vendor}/")["data"]["suspended"] is True
+
+
+async def create_customer(client: RetryingClient, office: Office, stack: Stack) -> None:
+    """Expect one customer for one phone number."""
+    number = f"+{uuid4().int % 10**12:012}1"
+    customer = await client.write(Wish("customer", number, "/api/customer/", {"phone_number": number}))
+    assert customer is not None
+    assert query(stack, "SELECT id FROM customer_charge.customers WHERE phone_number = %s", (number,)) == [(customer["id"],)]
+
+
+async def create_user(client: RetryingClient, office: Office, stack: Stack) -> None:
+    """Expect the user and the line in the operators' log together; who is told that the name is taken can log in."""
+    name = f"crash-{uuid4()}"
+    body = {"username": name, "password": PASSWORD, "role": "partner", "vendors": [1]}
+    await client.write(Wish("user", name, "/api/auth/users/", body))
+    log_in(office, name, PASSWORD)
+    (user,) = query(stack, "SELECT id FROM gateway.users WHERE username = %s", (name,))
+    assert logged(stack, "create_user", f"user:{user[0]}") == 1
+
+
+async def create_user_token(client: RetryingClient, office: Office, stack: Stack) -> None:
+    """Expect a token that was handed out to work, and each one that exists to be in the log."""
+    user = new_user(office)
+    answer = await client.write(Wish("user", str(uuid4()), f"/api/auth/users/{user}/token/", {"label": "crash"}))
+    assert answer is not None
+    async with async_caller(office.url, answer["token"]) as bearer:
+        assert (await bearer.get("/api/vendor/1/")).status_code == httpx.codes.OK
+    (issued,) = query(stack, "SELECT count(*) FROM gateway.issued_tokens WHERE user_id = %s", (user,))
+    (known,) = query(stack, "SELECT count(*) FROM gateway.operator_log WHERE subject LIKE %s", (f"user:{user} token:%",))
+    assert issued == known
+
+
+async def create_token(client: RetryingClient, office: Office, stack: Stack) -> None:
+    """Expect that logging in again after the crash works."""
+    answer = await client.write(Wish("user", str(uuid4()), "/api/auth/token/", {"username": "partner", "password": "partner"}))
+    assert answer is not None
+    assert answer["token"]
+
+
+async def disable_user(client: RetryingClient, office: Office, stack: Stack) -> None:
+    """Expect a user who was said to be disabled to be so, and that to be logged once."""
+    user = new_user(office, f"crash-{uuid4()}")
+    await client.write(Wish("user", str(uuid4()), f"/api/auth/users/{user}/disable/"))
+    ((disabled,),) = query(stack, "SELECT disabled_at IS NOT NULL FROM gateway.users WHERE id = %s", (user,))
+    assert disabled
+    assert logged(stack, "disable_user", f"user:{user}") == 1
+
+
+async def revoke_token(client: RetryingClient, office: Office, stack: Stack) -> None:
+    """Expect a token that was said to be revoked to be so, and that to be logged once."""
+    user = new_user(office)
+    token = office.post(f"/api/auth/users/{user}/token/", {"label": "crash"})
+    await client.write(Wish("user", str(uuid4()), "/api/auth/token/revoke/", {"jti": token["jti"]}))
+    assert query(stack, "SELECT count(*) FROM gateway.revoked_tokens WHERE jti = %s", (token["jti"],)) == [(1,)]
+    assert logged(stack, "revoke_token", f"token:{token['jti']}") == 1
+
+
+async def rotate_signing_key(client: RetryingClient, office: Office, stack: Stack) -> None:
+    """Expect tokens by old and new keys to be valid, however often the rotation was begun."""
+    await client.write(Wish("user", str(uuid4()), "/api/auth/keys/rotate/"))
+    assert office.get("/api/vendor/")["results"]
+    log_in(office, "partner", "partner")
+
+
+DEEDS: dict[Deed, str] = {
+    create_vendor: "vendor_credit",
+    update_vendor: "vendor_credit",
+    create_customer: "customer_charge",
+    create_user: "gateway",
+    create_user_token: "gateway",
+    create_token: "gateway",
+    disable_user: "gateway",
+    revoke_token: "gateway",
+    rotate_signing_key: "gateway",
+}
+"""What operators do, by the process whose operation has the same name."""
+
+CASES = [(deed, point) for deed, service in DEEDS.items() for point in both(deed.__name__, service)]
+
+
+@pytest.mark.parametrize(("deed", "point"), CASES, ids=[point.name for _, point in CASES])
+def test_dying_there_leaves_a_whole_write_or_none(
+    stack: Stack, office: Office, crashes: CrashFolder, server_folder: Path, deed: Deed, point: Point
+) -> None:
+    """One death at the point, while an operator's client asks until it is answered."""
+    token = office.operator_token()
+    fallen = arm(stack, crashes, point.name, point.service)
+    with History(history_of(server_folder, point, 0)) as history:
+
+        async def play() -> None:
+            async with async_caller(office.url, token, address()) as http:
+                await deed(RetryingClient(http, history), office, stack)
+
+        asyncio.run(play())
+    fallen()
+    stack.wait_ready()
+
+
+def address() -> str:
+    """Return an address of this machine that has tried no login yet: those are limited."""
+    return f"127.0.{next(_addresses)}.1"
+
+
+_addresses = count(1)
+
+
+def log_in(office: Office, username: str, password: str) -> None:
+    """Log in, which must work."""
+    with caller(office.url, address=address()) as client:
+        answer = client.post("/api/auth/token/", json={"username": username, "password": password})
+    assert answer.status_code == httpx.codes.OK, answer.text
+
+
+def new_user(office: Office, name: str = "") -> int:
+    """Make a partner and return its id."""
+    body = {"username": name or f"u-{uuid4()}", "password": PASSWORD, "role": "partner", "vendors": [1]}
+    return int(office.post("/api/auth/users/", body)["data"]["id"])
+
+
+def logged(stack: Stack, action: str, subject: str) -> int:
+    """Return how often an action on a subject is in the operators' log."""
+    ((count,),) = query(stack, "SELECT count(*) FROM gateway.operator_log WHERE action = %s AND subject = %s", (action, subject))
+    return int(count)
