@@ -269,7 +269,8 @@ class ForgetfulLedger(LocalVendorLedger):
     async def debit(self, pending: Sequence[PendingCharge]) -> list[Verdict]:
         """Debit, and answer or not."""
         verdicts = await super().debit(pending)
-        if self._random.random() < 0.5:
+        self._asked += 1
+        if self._asked <= self.LOST_FIRST or self._random.random() < 0.5:
             raise Unavailable("the answer got lost")
         return verdicts
 

@@ -3,7 +3,7 @@
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -24,8 +24,6 @@ WHERE usename LIKE 'charging_%' AND (query ILIKE 'COMMIT%' AND state = 'active' 
 HELD_SECONDS = 1.5
 EXHAUSTED_SECONDS = 6.5
 """Longer than a process waits for a free connection of its pool."""
-
-CONNECTIONS = 200
 
 
 def stop_at_once(stack: Stack) -> None:
@@ -80,11 +78,11 @@ def time_out_statements(stack: Stack) -> None:
 
 def deadlock(stack: Stack) -> None:
     """Take locks in the wrong order, so that a settlement and this stand in each other's way, and one of them is shot."""
-    with timeout(stack, "deadlock_timeout", "50ms"):
-        for _ in range(5):
+    with timeout(stack, "deadlock_timeout", "300ms"):
+        for _ in range(3):
             with psycopg.connect(stack.choices.admin_url) as admin:
                 try:
-                    admin.execute("SET deadlock_timeout = '10s'")
+                    admin.execute("SET deadlock_timeout = '5s'")  # whoever looks first, after the circle has closed, is shot
                     admin.execute("SELECT id FROM customer_charge.customers FOR UPDATE")
                     last(0.15)
                     admin.execute("SELECT id FROM customer_charge.charges WHERE state = 1 FOR UPDATE")
@@ -103,15 +101,16 @@ def exhaust_pools(stack: Stack) -> None:
         admin.rollback()
 
 
-def use_up_connections(stack: Stack) -> None:
-    """Leave the server no connection to give."""
-    with ExitStack() as held:
-        try:
-            for _ in range(CONNECTIONS):
-                held.enter_context(psycopg.connect(stack.choices.admin_url))
-        except psycopg.OperationalError:
-            pass
+def refuse_connections(stack: Stack) -> None:
+    """Leave the services no connection to have, as a server does that is full."""
+    with psycopg.connect(stack.choices.admin_url, autocommit=True) as admin:
+        roles = [ServiceDatabase(service).role for service in SERVICES]
+        for role in roles:
+            admin.execute(f"ALTER ROLE {role} CONNECTION LIMIT 0".encode())
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename LIKE 'charging_%'")
         last(HELD_SECONDS)
+        for role in roles:
+            admin.execute(f"ALTER ROLE {role} CONNECTION LIMIT -1".encode())
 
 
 BLOWS: dict[str, Callable[[Stack], None]] = {
@@ -121,7 +120,7 @@ BLOWS: dict[str, Callable[[Stack], None]] = {
     "statement-timeout": time_out_statements,
     "deadlock": deadlock,
     "pools-exhausted": exhaust_pools,
-    "no-connections-left": use_up_connections,
+    "no-connections-left": refuse_connections,
 }
 
 
