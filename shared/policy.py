@@ -28,6 +28,7 @@ class IdempotencyScope(IntEnum):
     NONE = 0
     VENDOR = 1
     PRINCIPAL = 2
+    OWNER = 3
 
 
 @dataclass(frozen=True, slots=True)

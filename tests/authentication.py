@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from charging.customer_charge.v1 import customer_charge_pb2, events_pb2
+from charging.customer_charge.v1 import customer_charge_pb2, events_pb2, reversal_pb2
 from charging.identity.v1 import identity_pb2
 from charging.vendor_credit.v1 import vendor_credit_pb2
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -24,7 +24,7 @@ START = 1_767_225_600.0
 
 METHODS = methods_of(
     service
-    for module in (customer_charge_pb2, events_pb2, identity_pb2, vendor_credit_pb2)
+    for module in (customer_charge_pb2, events_pb2, identity_pb2, reversal_pb2, vendor_credit_pb2)
     for service in module.DESCRIPTOR.services_by_name.values()
 )
 

@@ -2,6 +2,7 @@
 
 from charging.customer_charge.v1 import customer_charge_pb2_grpc as rpc
 from charging.customer_charge.v1 import events_pb2_grpc as events_rpc
+from charging.customer_charge.v1 import reversal_pb2_grpc as reversal_rpc
 
 from services.customer_charge.acceptor import Acceptor
 from services.customer_charge.existence import Existence
@@ -9,11 +10,13 @@ from services.customer_charge.handlers.books import BooksServicer
 from services.customer_charge.handlers.charges import ChargeServicer
 from services.customer_charge.handlers.customers import CustomerServicer
 from services.customer_charge.handlers.events import EventIntakeServicer, EventServicer
+from services.customer_charge.handlers.reversals import ReversalServicer
 from services.customer_charge.settings import CustomerChargeSettings
 from services.customer_charge.settlement_watch import SettlementWatch
 from services.customer_charge.storage.customers import existing_customers
+from services.customer_charge.storage.reversals import final_reversals
 from services.customer_charge.vendor_ledger import VendorCreditClient
-from services.customer_charge.wakeups import build_waker
+from services.customer_charge.wakeups import REVERSAL_QUEUE, REVERSAL_SLOT, build_waker
 from shared.auth.remote_trust import remote_fetch
 from shared.auth.trust_state import TrustCopy
 from shared.database import Database
@@ -37,6 +40,7 @@ class CustomerChargeApp:
         )
         tokens = peer_tokens(settings, SERVICE)
         self._waker = build_waker(settings)
+        self._reversal_waker = build_waker(settings, REVERSAL_QUEUE)
         self._identity = open_channel(settings.identity_address)
         self._vendor_credit = open_channel(settings.vendor_credit_address)
         ledger = VendorCreditClient(self._vendor_credit, lambda: tokens.token("vendor_credit"))
@@ -51,12 +55,17 @@ class CustomerChargeApp:
             observe=self._guards.observer("accept"),
         )
         self._watch = SettlementWatch(self.database)
+        self._reversal_watch = SettlementWatch(self.database, final_reversals)
         self.table = self._guards.table(
             [
                 (rpc.add_CustomerServiceServicer_to_server, CustomerServicer(self.database)),
                 (
                     rpc.add_ChargeServiceServicer_to_server,
                     ChargeServicer(self.database, self.acceptor, self._watch),
+                ),
+                (
+                    reversal_rpc.add_ReversalServiceServicer_to_server,
+                    ReversalServicer(self.database, self._reversal_watch, wake=lambda: self._reversal_waker.wake(REVERSAL_SLOT)),
                 ),
                 (rpc.add_BooksServiceServicer_to_server, BooksServicer(self.database, ledger)),
                 (events_rpc.add_EventServiceServicer_to_server, EventServicer(self.database)),
@@ -80,6 +89,7 @@ class CustomerChargeApp:
     async def stop(self) -> None:
         """Drain the calls in flight and close everything they used."""
         self._watch.close()
+        self._reversal_watch.close()
         await self.server.stop(self._settings.drain_seconds)
         await self.acceptor.close()
         await self._guards.close()
@@ -88,6 +98,7 @@ class CustomerChargeApp:
         await self._vendor_credit.close()
         await self.database.close()
         self._waker.close()
+        self._reversal_waker.close()
         self._metrics.stop()
 
     async def ready(self) -> bool:

@@ -24,6 +24,7 @@ ROWS = (
     ("charges", "charges"),
     ("pending charges", "pending_charges"),
     ("oldest pending, ms", "oldest_pending_ms"),
+    ("pending reversals", "pending_reversals"),
 )
 
 

@@ -1,17 +1,21 @@
-"""Wait for charges to become final, one query for all who wait in this process."""
+"""Wait for charges or reversals to become final, one query for all who wait in this process."""
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
 from services.customer_charge.storage import charges
-from shared.database import Database
+from shared.database import Connection, Database
 from shared.errors import ChargingError
 
 FIRST_LOOK_SECONDS = 0.01
 LONGEST_PAUSE_SECONDS = 0.1
 """An idle system settles within tens of milliseconds; on a busy one looking more often would only make it busier."""
+
+FindFinal = Callable[[Connection, Sequence[str]], Awaitable[list[str]]]
+"""Returns those of the ids whose object is final."""
 
 log = structlog.get_logger(__name__)
 
@@ -19,8 +23,10 @@ log = structlog.get_logger(__name__)
 class SettlementWatch:
     """Looks up waiting charges while anybody waits, and does nothing otherwise."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, final: FindFinal = charges.final_charges) -> None:
+        """Watch charges, or what `final` finds final."""
         self._database = database
+        self._final = final
         self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._looking: asyncio.Task[None] | None = None
         self._closed = False
@@ -58,7 +64,7 @@ class SettlementWatch:
             pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
             try:
                 async with self._database.reading() as connection:
-                    final = await charges.final_charges(connection, list(self._waiting))
+                    final = await self._final(connection, list(self._waiting))
             except ChargingError as error:
                 log.info("watch.postponed", reason=error.reason)
                 continue

@@ -8,6 +8,7 @@ import structlog
 from charging.vendor_credit.v1 import vendor_credit_pb2, vendor_credit_pb2_grpc
 
 from services.customer_charge.domain.charges import PendingCharge, Verdict
+from services.customer_charge.reversal_ledger import ReversalCreditClient
 from shared.errors import Unavailable
 
 DEBIT_TIMEOUT_SECONDS = 10.0
@@ -34,6 +35,7 @@ class VendorCreditClient:
         self._vendors = vendor_credit_pb2_grpc.VendorServiceStub(channel)
         self._audit = vendor_credit_pb2_grpc.VendorAuditServiceStub(channel)
         self._peer_token = peer_token
+        self.reversals = ReversalCreditClient(channel, self._metadata, self._ask)
 
     async def debit(self, pending: Sequence[PendingCharge]) -> list[Verdict]:
         """Return one sticky verdict per charge, in order. Raises Unavailable; asking again is always safe."""

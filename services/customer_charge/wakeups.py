@@ -1,4 +1,4 @@
-"""Hints that a slot has pending charges."""
+"""Hints that a slot has pending charges, or that there are pending reversals."""
 
 from dramatiq import Message
 
@@ -8,14 +8,18 @@ from shared.wakeups.waker import Waker
 
 QUEUE = "settle_slot"
 
+REVERSAL_QUEUE = "settle_reversals"
+REVERSAL_SLOT = 0
+"""Reversals are few: one worker at a time settles all of them, as the work of one slot."""
 
-def build_waker(settings: CustomerChargeSettings) -> Waker:
-    """Return what tells the workers that a slot has pending charges."""
+
+def build_waker(settings: CustomerChargeSettings, queue: str = QUEUE) -> Waker:
+    """Return what tells the workers that a slot has work, by hints in the queue."""
     broker = build_broker(settings.redis_url)
-    broker.declare_queue(QUEUE)
-    return Waker(lambda slot: send(broker, slot))
+    broker.declare_queue(queue)
+    return Waker(lambda slot: send(broker, slot, queue))
 
 
-def send(broker: DoorbellRedisBroker, slot: int) -> None:
+def send(broker: DoorbellRedisBroker, slot: int, queue: str = QUEUE) -> None:
     """Send one hint. Raises redis.RedisError."""
-    broker.enqueue(Message(queue_name=QUEUE, actor_name=QUEUE, args=(slot,), kwargs={}, options={}))
+    broker.enqueue(Message(queue_name=queue, actor_name=queue, args=(slot,), kwargs={}, options={}))

@@ -1,4 +1,4 @@
-"""The customer-charge worker: settles the pending charges of a slot when it is woken."""
+"""The customer-charge worker: settles the pending charges of a slot, or the pending reversals, when it is woken."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,12 @@ import grpc
 import structlog
 
 from services.customer_charge.operations.settle_charges import settle_slot
+from services.customer_charge.operations.settle_reversals import settle_reversals
 from services.customer_charge.settings import CustomerChargeSettings
+from services.customer_charge.storage import pending_reversals
 from services.customer_charge.storage.pending_charges import read_pending
 from services.customer_charge.vendor_ledger import VendorCreditClient
-from services.customer_charge.wakeups import QUEUE
+from services.customer_charge.wakeups import QUEUE, REVERSAL_QUEUE
 from shared.crash_points import arm
 from shared.database import Database
 from shared.errors import ChargingError
@@ -66,6 +68,18 @@ async def work_on(slot: int, tools: Tools, lock: SlotLock, *, limit: int) -> Non
                 return
 
 
+async def work_on_reversals(slot: int, tools: Tools, lock: SlotLock, *, limit: int) -> None:
+    """Settle all pending reversals unless somebody else is at it; look again after letting go, for the reason told above."""
+    while True:
+        async with lock.acquire(slot) as acquired:
+            if not acquired:
+                return
+            await settle_reversals(tools.database, tools.ledger.reversals, limit=limit)
+        async with tools.database.reading() as connection:
+            if not await pending_reversals.read_pending(connection, limit=1):
+                return
+
+
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
     settings = load_settings(CustomerChargeSettings)
@@ -73,6 +87,7 @@ def main() -> None:
     arm(settings, SERVICE)
     broker = build_broker(settings.redis_url)
     lock = SlotLock(settings.redis_url, prefix=QUEUE)
+    reversal_lock = SlotLock(settings.redis_url, prefix=REVERSAL_QUEUE)
     resource = LoopResource(lambda: Tools.open(settings), Tools.close)
     broker.add_middleware(resource)
 
@@ -84,6 +99,14 @@ def main() -> None:
         except ChargingError as error:
             log.warning("settle.postponed", slot=slot, reason=error.reason)
 
+    @dramatiq.actor(broker=broker, queue_name=REVERSAL_QUEUE, actor_name=REVERSAL_QUEUE, max_retries=0)
+    async def settle_all_reversals(slot: int) -> None:
+        """Settle the reversals; here too a hint changes nothing."""
+        try:
+            await work_on_reversals(slot, await resource.get(), reversal_lock, limit=settings.settle_batch)
+        except ChargingError as error:
+            log.warning("reversals.postponed", reason=error.reason)
+
     run_worker(
         broker,
         threads=settings.worker_threads,
@@ -92,6 +115,7 @@ def main() -> None:
         heartbeat_file=settings.heartbeat_file,
     )
     lock.close()
+    reversal_lock.close()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Compose the gateway: the HTTP door, and identity over gRPC."""
 
 import grpc
-from charging.customer_charge.v1 import customer_charge_pb2, events_pb2
+from charging.customer_charge.v1 import customer_charge_pb2, events_pb2, reversal_pb2
 from charging.identity.v1 import identity_pb2
 from charging.vendor_credit.v1 import vendor_credit_pb2
 from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
@@ -64,6 +64,7 @@ class GatewayApp:
             (vendor_credit_pb2.DESCRIPTOR, self._remotes["vendor_credit"].backend),
             (customer_charge_pb2.DESCRIPTOR, self._remotes["customer_charge"].backend),
             (events_pb2.DESCRIPTOR, self._remotes["customer_charge"].backend),
+            (reversal_pb2.DESCRIPTOR, self._remotes["customer_charge"].backend),
         ]
         door = build_app(
             [service for file, _ in homes for service in services_of(file)],

@@ -7,6 +7,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from services.customer_charge.operations.sweep_charges import sweep_charges
+from services.customer_charge.operations.sweep_reversals import sweep_reversals
 from services.customer_charge.settings import CustomerChargeSettings
 from services.customer_charge.vendor_ledger import VendorCreditClient
 from services.vendor_credit.event_feed import EventFeedClient
@@ -54,6 +55,11 @@ class SchedulerApp:
         async def sweep() -> None:
             await self._guarded("charges", lambda: sweep_charges(self._charge_database, ledger, limit=customer_charge.settle_batch))
 
+        async def sweep_back() -> None:
+            await self._guarded(
+                "reversals", lambda: sweep_reversals(self._charge_database, ledger.reversals, limit=customer_charge.settle_batch)
+            )
+
         async def post() -> None:
             await self._guarded("credit", lambda: sweep_unposted(self._vendor_database))
 
@@ -69,6 +75,7 @@ class SchedulerApp:
             await self._guarded("facts", lambda: relay_facts(self._vendor_database, feed))
 
         self._scheduler.add_job(sweep, "interval", seconds=customer_charge.sweep_seconds)
+        self._scheduler.add_job(sweep_back, "interval", seconds=customer_charge.sweep_seconds)
         self._scheduler.add_job(post, "interval", seconds=customer_charge.sweep_seconds)
         self._scheduler.add_job(expire, "interval", seconds=EXPIRY_SECONDS)
         self._scheduler.add_job(relay, "interval", seconds=customer_charge.sweep_seconds)

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from charging.customer_charge.v1 import customer_charge_pb2 as charge_pb
-from charging.customer_charge.v1 import events_pb2
+from charging.customer_charge.v1 import events_pb2, reversal_pb2
 from charging.identity.v1 import identity_pb2
 from charging.transport.v1 import envelope_pb2
 from charging.vendor_credit.v1 import reversal_credit_pb2 as reversal_credit_pb
@@ -197,6 +197,13 @@ _CUSTOMER_CHARGE = {
         lambda world: events_pb2.ListEventsRequest(vendor_id=world.ours.vendor, types=[events_pb2.EVENT_TYPE_CHARGE_SUCCEEDED])
     ),
     "EventIntakeService/AppendFacts": Sample(_fixed(_fact)),
+    "ReversalService/ReverseCharge": _of_object(
+        lambda key: reversal_pb2.ReverseChargeRequest(id=key, amount=1, reason="a mistake"), lambda world: world.ours.charge, MISSING_CHARGE
+    ),
+    "ReversalService/GetReversal": _of_object(
+        lambda key: reversal_pb2.GetReversalRequest(id=key), lambda world: world.ours.reversal, MISSING_CHARGE
+    ),
+    "ReversalService/ListReversals": _of_vendor(lambda world: reversal_pb2.ListReversalsRequest(vendor_id=world.ours.vendor)),
     "BooksService/GetBooks": Sample(_fixed(lambda _: charge_pb.GetBooksRequest())),
 }
 

@@ -18,6 +18,7 @@ from psycopg import sql
 
 from services.customer_charge.app import CustomerChargeApp
 from services.customer_charge.operations.settle_charges import settle_slot
+from services.customer_charge.operations.settle_reversals import settle_reversals
 from services.customer_charge.settings import CustomerChargeSettings
 from services.customer_charge.vendor_ledger import VendorCreditClient
 from services.gateway.app import GatewayApp
@@ -194,10 +195,11 @@ class Stack:
             writer.close()
 
     async def settle(self) -> None:
-        """Do what the workers would do: post approved credit, settle every pending charge, and tell the feeds."""
+        """Do what the workers would do: post approved credit, settle every pending charge and reversal, and tell the feeds."""
         await sweep_unposted(self.vendor_credit.database)
         for slot in range(self._charge_settings.settle_slots):
             await settle_slot(self.customer_charge.database, self._ledger, slot, limit=self._charge_settings.settle_batch)
+        await settle_reversals(self.customer_charge.database, self._ledger.reversals, limit=self._charge_settings.settle_batch)
         await relay_facts(self.vendor_credit.database, self._feed)
 
     def rows(self, schema: str, query: str) -> list[tuple[Any, ...]]:

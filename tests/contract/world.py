@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import grpc
 from charging.customer_charge.v1 import customer_charge_pb2 as charge_pb
+from charging.customer_charge.v1 import reversal_pb2
 from charging.identity.v1 import identity_pb2
 from charging.vendor_credit.v1 import vendor_credit_pb2 as vendor_pb
 
@@ -23,6 +24,7 @@ VENDORS = "/charging.vendor_credit.v1.VendorService/"
 REQUESTS = "/charging.vendor_credit.v1.CreditRequestService/"
 CUSTOMERS = "/charging.customer_charge.v1.CustomerService/"
 CHARGES = "/charging.customer_charge.v1.ChargeService/"
+REVERSALS = "/charging.customer_charge.v1.ReversalService/"
 USERS = "/charging.identity.v1.UserService/"
 
 
@@ -35,6 +37,7 @@ class Side:
     customer: int = 0
     request: int = 0
     charge: str = ""
+    reversal: str = ""
 
 
 class World:
@@ -81,6 +84,9 @@ class World:
             await self.charge(side, self.shared_customer)
             await self.charge(side, self.shared_customer)
         await stack.settle()
+        for side in (self.ours, self.theirs):
+            side.reversal = await self.reversal(side, side.charge)
+        await stack.settle()
 
     async def vendor(self) -> int:
         """Make a vendor; return its id."""
@@ -101,6 +107,11 @@ class World:
         """Accept a charge; return its id."""
         request = charge_pb.IncreaseCreditRequest(vendor_id=side.vendor, customer_id=customer, amount=CHARGE)
         return str((await self.call(CHARGES + "IncreaseCredit", request, side.token)).data.id)
+
+    async def reversal(self, side: Side, charge: str) -> str:
+        """Accept the reversal of a part of a charge; return its id."""
+        request = reversal_pb2.ReverseChargeRequest(id=charge, amount=1, reason="a mistake")
+        return str((await self.call(REVERSALS + "ReverseCharge", request, side.token)).data.id)
 
     async def user(self) -> int:
         """Make a partner's user that no test signs in; return its id."""

@@ -4,26 +4,58 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from charging.vendor_credit.v1 import vendor_credit_pb2
+from charging.vendor_credit.v1 import reversal_credit_pb2, vendor_credit_pb2
 
 from services.customer_charge.domain.charges import ChargeOrder, PendingCharge, Verdict
+from services.customer_charge.domain.ledger import Entry
+from services.customer_charge.domain.reversals import Credit, PendingReversal, ReversalOrder
 from services.customer_charge.operations.accept_charges import Accepted, accept_charges
 from services.customer_charge.operations.check_books import Books, check_books
 from services.customer_charge.operations.create_customer import create_customer
+from services.customer_charge.operations.reverse_charge import AcceptedReversal, reverse_charge
 from services.customer_charge.operations.settle_charges import settle_slot
+from services.customer_charge.operations.settle_reversals import settle_reversals
+from services.customer_charge.storage import accounts
 from services.vendor_credit.domain.debits import Debit, Outcome
+from services.vendor_credit.domain.reversals import CreditOutcome, ReversalCredit
 from services.vendor_credit.handlers.debits import decision_message
-from services.vendor_credit.operations import audit_ledgers
+from services.vendor_credit.handlers.reversal_credits import credit_message
+from services.vendor_credit.operations import audit_ledgers, read_reversal_credits
 from services.vendor_credit.operations.create_vendor import create_vendor
+from services.vendor_credit.operations.credit_vendors import credit_vendors
 from services.vendor_credit.operations.debit_vendors import debit_vendors
 from services.vendor_credit.operations.decide_credit_request import approve_credit_request
 from services.vendor_credit.operations.post_credit import post_credit
 from services.vendor_credit.operations.submit_credit_request import submit_credit_request
-from shared.database import Database
+from shared.clock import utc_now
+from shared.database import Connection, Database
 from shared.uuid7 import uuid7_text
 from tests.databases import Databases
 
 SLOTS = 4
+SPENT = 99
+"""A kind of customer entries that only tests make."""
+
+
+class LocalReversalLedger:
+    """The vendors' side of reversals without the wire."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def credit(self, debited: Sequence[PendingReversal]) -> list[Credit]:
+        """Return what became of each credit."""
+        due = [ReversalCredit(each.reversal_id, each.vendor_id, each.amount) for each in debited]
+        results = await credit_vendors(self._database, due)
+        return [Credit(result.outcome == CreditOutcome.CREDITED, result.balance_after) for result in results]
+
+    async def list_credits(self, after: str, limit: int) -> list[reversal_credit_pb2.ReversalCredit]:
+        """Return credits in order of reversal id."""
+        return [credit_message(each) for each in await read_reversal_credits.list_credits(self._database, after=after, limit=limit)]
+
+    async def get_credits(self, reversal_ids: Sequence[str]) -> list[reversal_credit_pb2.ReversalCredit]:
+        """Return the credits that exist."""
+        return [credit_message(each) for each in await read_reversal_credits.get_credits(self._database, reversal_ids)]
 
 
 class LocalVendorLedger:
@@ -31,6 +63,7 @@ class LocalVendorLedger:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.reversals = LocalReversalLedger(database)
 
     async def debit(self, pending: Sequence[PendingCharge]) -> list[Verdict]:
         """Return one verdict per charge, in order."""
@@ -80,6 +113,7 @@ class Money:
     vendors: Database
     charges: Database
     ledger: LocalVendorLedger
+    spent: int = 0
 
     async def vendor(self, credit: int = 0, *, credit_limit: int = 0) -> int:
         """Make a vendor that holds `credit`; return its id."""
@@ -110,6 +144,33 @@ class Money:
         """Settle every slot; return how many charges became final."""
         return sum([await settle_slot(self.charges, self.ledger, slot, limit=100) for slot in range(SLOTS)])
 
+    async def charged(self, vendor_id: int, customer_id: int, amount: int) -> str:
+        """Make a charge that succeeded; return its id."""
+        (accepted,) = await self.accept(order(vendor_id, customer_id, amount))
+        await self.settle()
+        return accepted.charge.id
+
+    async def reverse(self, charge_id: str, amount: int | None = None, *, key: str | None = None) -> AcceptedReversal:
+        """Accept a reversal, which must be accepted."""
+        return await reverse_charge(self.charges, reversal_order(charge_id, amount, key), None)
+
+    async def settle_reversals(self) -> int:
+        """Settle all reversals; return how many became final."""
+        return await settle_reversals(self.charges, self.ledger.reversals, limit=100)
+
+    async def spend(self, customer_id: int, amount: int) -> None:
+        """Let a customer use some of its credit: something that this system does not do yet, and that a ledger of it would look like."""
+
+        async def work(connection: Connection) -> None:
+            locked = await accounts.lock_accounts(connection, [customer_id])
+            account = locked[customer_id]
+            account.balance, account.last_seq = account.balance - amount, account.last_seq + 1
+            entry = Entry(customer_id, account.last_seq, 0, -amount, account.balance, SPENT, uuid7_text(), utc_now())
+            await accounts.write_postings(connection, [account], [entry])
+
+        await self.charges.transact(work)
+        self.spent += amount
+
     async def books(self) -> Books:
         """Check all books."""
         return await check_books(self.charges, self.ledger, timeout_seconds=60)
@@ -119,6 +180,12 @@ def order(vendor_id: int, customer_id: int, amount: int, key: str | None = None)
     """Return an order with a new charge id, and a new key unless one is given."""
     charge_id = uuid7_text()
     return ChargeOrder(charge_id, vendor_id, customer_id, amount, key or f"key-{charge_id}", "user:1")
+
+
+def reversal_order(charge_id: str, amount: int | None = None, key: str | None = None, reason: str = "a mistake") -> ReversalOrder:
+    """Return an order with a new reversal id, and a new key unless one is given."""
+    reversal_id = uuid7_text()
+    return ReversalOrder(reversal_id, charge_id, amount, reason, key or f"key-{reversal_id}", "user:1")
 
 
 @asynccontextmanager

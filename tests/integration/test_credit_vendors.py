@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.vendor_credit.domain.ledger import MAX_BALANCE
-from services.vendor_credit.domain.reversals import CreditOutcome, ReversalCredit
+from services.vendor_credit.domain.reversals import CreditOutcome, CreditResult, ReversalCredit
 from services.vendor_credit.operations.audit_ledgers import verify_ledgers
 from services.vendor_credit.operations.credit_vendors import credit_vendors
 from services.vendor_credit.operations.read_reversal_credits import get_credits, list_credits
@@ -39,20 +39,22 @@ async def test_a_credit_raises_the_balance_by_an_entry_that_names_the_reversal(m
     """The entry is chained like any other and refers to the reversal."""
     vendor_id = await money.vendor(100)
     due = ReversalCredit(uuid7_text(), vendor_id, 30)
-    assert await credit_vendors(money.vendors, [due]) == [CreditOutcome.CREDITED]
+    assert await credit_vendors(money.vendors, [due]) == [CreditResult(CreditOutcome.CREDITED, 130)]
     assert await balance(money, vendor_id) == 130
     newest, _ = await list_entries(money.vendors, vendor_id, before_seq=100, start=None, stop=None, limit=10)
     assert (newest.kind, newest.amount, newest.reference) == (3, 30, due.reversal_id)
 
 
 async def test_asking_again_is_answered_the_same_and_credits_nothing(money: Money) -> None:
-    """Within a batch, after it, and side by side, a reversal id is credited once."""
+    """Within a batch, after it, and side by side, a reversal id is credited once; the balance is that of the first time."""
     vendor_id = await money.vendor()
     due = ReversalCredit(uuid7_text(), vendor_id, 30)
-    assert await credit_vendors(money.vendors, [due, due]) == [CreditOutcome.CREDITED] * 2
+    given = CreditResult(CreditOutcome.CREDITED, 30)
+    assert await credit_vendors(money.vendors, [due, due]) == [given] * 2
+    await credit_vendors(money.vendors, [ReversalCredit(uuid7_text(), vendor_id, 5)])
     answers = await asyncio.gather(*[credit_vendors(money.vendors, [due]) for _ in range(8)])
-    assert answers == [[CreditOutcome.CREDITED]] * 8
-    assert await balance(money, vendor_id) == 30
+    assert answers == [[given]] * 8
+    assert await balance(money, vendor_id) == 35
 
 
 async def test_a_known_reversal_with_another_vendor_or_amount_is_an_alarm(money: Money) -> None:
@@ -62,9 +64,9 @@ async def test_a_known_reversal_with_another_vendor_or_amount_is_an_alarm(money:
     await credit_vendors(money.vendors, [due])
     wrong = [ReversalCredit(due.reversal_id, vendor_id, 31), ReversalCredit(due.reversal_id, other_id, 30)]
     assert await credit_vendors(money.vendors, [*wrong, ReversalCredit(uuid7_text(), other_id, 5)]) == [
-        CreditOutcome.MISMATCH,
-        CreditOutcome.MISMATCH,
-        CreditOutcome.CREDITED,
+        CreditResult(CreditOutcome.MISMATCH),
+        CreditResult(CreditOutcome.MISMATCH),
+        CreditResult(CreditOutcome.CREDITED, 5),
     ]
     assert (await balance(money, vendor_id), await balance(money, other_id)) == (30, 5)
 
@@ -73,7 +75,7 @@ async def test_a_suspended_vendor_is_credited(money: Money) -> None:
     """Suspension stops charging, not getting back what is the vendor's own."""
     vendor_id = await money.vendor()
     await update_vendor(money.vendors, vendor_id, name=None, credit_limit=None, suspended=True)
-    assert await credit_vendors(money.vendors, [ReversalCredit(uuid7_text(), vendor_id, 7)]) == [CreditOutcome.CREDITED]
+    await credit_vendors(money.vendors, [ReversalCredit(uuid7_text(), vendor_id, 7)])
     assert await balance(money, vendor_id) == 7
 
 
@@ -81,8 +83,8 @@ async def test_what_no_entry_can_be_made_for_holds_up_nobody(money: Money) -> No
     """A vendor that is not there and a balance beyond the cap are answered as not possible, and are not remembered."""
     vendor_id = await money.vendor()
     missing, beyond = ReversalCredit(uuid7_text(), 987_654_321, 1), ReversalCredit(uuid7_text(), vendor_id, MAX_BALANCE)
-    outcomes = await credit_vendors(money.vendors, [missing, ReversalCredit(uuid7_text(), vendor_id, 1), beyond])
-    assert outcomes == [CreditOutcome.NOT_POSSIBLE, CreditOutcome.CREDITED, CreditOutcome.NOT_POSSIBLE]
+    results = await credit_vendors(money.vendors, [missing, ReversalCredit(uuid7_text(), vendor_id, 1), beyond])
+    assert [result.outcome for result in results] == [CreditOutcome.NOT_POSSIBLE, CreditOutcome.CREDITED, CreditOutcome.NOT_POSSIBLE]
     assert await balance(money, vendor_id) == 1
     assert await get_credits(money.vendors, [missing.reversal_id, beyond.reversal_id]) == []
 

@@ -18,7 +18,8 @@ class ChargeState(IntEnum):
 class Charge:
     """A charge as it is now; amounts in minor units. `failure_reason` is a charging.customer_charge.v1.FailureReason.
 
-    `external_id` and `metadata` are what the caller noted on it; None where it noted nothing.
+    `external_id` and `metadata` are what the caller noted on it; None where it noted nothing. `reversed_amount` is what reversals took
+    back.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Charge:
     settled_at: datetime | None
     external_id: str | None = None
     metadata: Mapping[str, str] | None = None
+    reversed_amount: int = 0
 
 
 @dataclass(frozen=True, slots=True)

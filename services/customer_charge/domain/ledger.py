@@ -12,11 +12,12 @@ class EntryKind(IntEnum):
     """Why a balance changed; the numbers of charging.customer_charge.v1.CustomerEntryKind."""
 
     CHARGE = 1
+    REVERSAL = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of a customer's ledger; amounts in minor units, `reference` the charge id."""
+    """One line of a customer's ledger; `amount` is signed, in minor units; `reference` is the id of the charge or reversal."""
 
     customer_id: int
     seq: int

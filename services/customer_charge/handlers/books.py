@@ -34,6 +34,7 @@ def books_message(books: Books) -> pb.Books:
         charges=books.charges,
         pending_charges=books.pending_charges,
         oldest_pending_ms=books.oldest_pending_ms,
+        pending_reversals=books.pending_reversals,
         findings=books.findings,
         checked_at=to_timestamp(books.checked_at),
     )

@@ -152,5 +152,6 @@ def charge_message(charge: Charge) -> pb.Charge:
         settled_at=to_timestamp(charge.settled_at),
         failure=failure,
         external_id=charge.external_id,
+        reversed_amount=charge.reversed_amount if charge.state == ChargeState.SUCCEEDED else None,
         metadata=charge.metadata,
     )

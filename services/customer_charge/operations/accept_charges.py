@@ -76,6 +76,8 @@ async def _known(connection: Connection, orders: Sequence[ChargeOrder]) -> dict[
 
 
 def _replay(key: ChargeKey, order: ChargeOrder, made: dict[str, Charge]) -> Accepted | ChargingError:
+    if key.state == KeyState.REVERSAL:
+        return IdempotencyKeyReused("this idempotency key was used before for a reversal")
     if key.state == KeyState.SEALED or key.charge_id is None:
         return Conflict("this idempotency key was sealed: no charge can be made with it", reason="KEY_SEALED")
     # What the key row does not hold of the payload, the charge does: neither ever changes.

@@ -11,6 +11,7 @@ from typing import Protocol
 from charging.vendor_credit.v1 import vendor_credit_pb2
 
 from services.customer_charge.domain.charges import ChargeState
+from services.customer_charge.operations.check_reversals import ReversalBooks, check_reversals
 from services.customer_charge.storage import audit, pending_charges
 from shared.clock import utc_now
 from shared.database import Database
@@ -24,6 +25,11 @@ MAX_FINDINGS = 100
 
 class VendorBooks(Protocol):
     """The vendor ledger's audit facts."""
+
+    @property
+    def reversals(self) -> ReversalBooks:
+        """Return the facts about reversals."""
+        ...
 
     async def verify_ledgers(self, timeout_seconds: float) -> vendor_credit_pb2.VerifyVendorLedgersResponse:
         """Check every vendor's ledger."""
@@ -50,6 +56,7 @@ class Books:
     charges: int = 0
     pending_charges: int = 0
     oldest_pending_ms: int = 0
+    pending_reversals: int = 0
     findings: list[str] = field(default_factory=list)
     checked_at: datetime = field(default_factory=utc_now)
 
@@ -60,6 +67,11 @@ async def check_books(database: Database, vendor_books: VendorBooks, *, timeout_
     await _check_own_side(database, books)
     await _match_final_charges(database, vendor_books, books)
     await _match_debits(database, vendor_books, books)
+    reversals = await check_reversals(database, vendor_books.reversals)
+    books.under_way_total += reversals.under_way_total
+    books.pending_reversals = reversals.pending
+    books.drift += reversals.drift
+    books.findings += reversals.findings
     vendor_side = await vendor_books.verify_ledgers(timeout_seconds)
     books.confirmed_credit_total = vendor_side.confirmed_credit_total
     books.vendor_balance_total = vendor_side.balance_total

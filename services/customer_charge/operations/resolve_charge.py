@@ -4,8 +4,10 @@ import structlog
 
 from services.customer_charge.domain.charges import Charge
 from services.customer_charge.storage import charge_keys, charges, sealed_keys
+from services.customer_charge.storage.charge_keys import KeyState
 from shared.clock import utc_now
 from shared.database import Connection, Database
+from shared.errors import IdempotencyKeyReused
 
 log = structlog.get_logger(__name__)
 
@@ -15,6 +17,7 @@ async def resolve_charge(database: Database, vendor_id: int, key: str) -> Charge
 
     The key's row decides, and there is one: ACCEPT and RESOLVE insert it in the transaction of their effect, so whoever comes second waits
     for the first and then reads what it said. Repeatable, also after an unknown outcome. The vendor must exist: that is checked before.
+    Raises IdempotencyKeyReused for a key that made a reversal.
     """
 
     async def work(connection: Connection) -> Charge | None:
@@ -22,6 +25,8 @@ async def resolve_charge(database: Database, vendor_id: int, key: str) -> Charge
             return None
         # Read only now, in a statement of its own: whoever inserted the row has committed.
         row = (await charge_keys.get_keys(connection, [(vendor_id, key)]))[vendor_id, key]
+        if row.state == KeyState.REVERSAL:
+            raise IdempotencyKeyReused("this idempotency key was used for a reversal, not for a charge")
         if row.charge_id is None:
             return None
         return (await charges.get_charges(connection, [row.charge_id]))[row.charge_id]

@@ -13,15 +13,16 @@ from shared.sql_arrays import int_array, text_array, uuid_array
 
 
 class KeyState(IntEnum):
-    """What became of a key: used for a charge, or sealed so that it can never be used."""
+    """What became of a key: used for a charge, sealed so that it can never be used, or used for a reversal."""
 
     USED = 1
     SEALED = 2
+    REVERSAL = 3
 
 
 @dataclass(frozen=True, slots=True)
 class ChargeKey:
-    """One key row; the payload columns are None for a sealed key."""
+    """One key row; the payload columns are None for a key that made no charge."""
 
     vendor_id: int
     key: str

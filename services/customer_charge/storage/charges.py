@@ -83,7 +83,7 @@ async def finish_charges(connection: Connection, verdicts: Sequence[Verdict], no
 
 GET_CHARGES = """
 SELECT id::text AS id, vendor_id, customer_id, amount, state, failure_reason, available, shortfall, created_at, settled_at, external_id,
-    metadata
+    metadata, coalesce(reversed_amount, 0) AS reversed_amount
 FROM charges
 WHERE id = ANY(%(ids)s::uuid[])
   AND (%(vendor_ids)s::bigint[] IS NULL OR vendor_id = ANY(%(vendor_ids)s::bigint[]))
@@ -108,7 +108,7 @@ async def final_charges(connection: Connection, charge_ids: Sequence[str]) -> li
 
 LIST_CHARGES = """
 SELECT id::text AS id, vendor_id, customer_id, amount, state, failure_reason, available, shortfall, created_at, settled_at, external_id,
-    metadata
+    metadata, coalesce(reversed_amount, 0) AS reversed_amount
 FROM charges
 WHERE id < %(before_id)s::uuid
   AND (%(vendor_ids)s::bigint[] IS NULL OR vendor_id = ANY(%(vendor_ids)s::bigint[]))

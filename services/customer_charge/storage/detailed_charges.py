@@ -42,7 +42,7 @@ async def insert_detailed_charges(connection: Connection, orders: Sequence[Charg
 
 LIST_CHARGES_BY_EXTERNAL_ID = """
 SELECT id::text AS id, vendor_id, customer_id, amount, state, failure_reason, available, shortfall, created_at, settled_at, external_id,
-    metadata
+    metadata, coalesce(reversed_amount, 0) AS reversed_amount
 FROM charges
 WHERE external_id = %(external_id)s
   AND id < %(before_id)s::uuid

@@ -52,6 +52,7 @@ CATALOGUE: Mapping[str, Reason] = {
         404, "There is no such credit request", "Check the id. A request of another vendor answers the same."
     ),
     "CHARGE_NOT_FOUND": Reason(404, "There is no such charge", "Check the id. A charge of another vendor answers the same."),
+    "REVERSAL_NOT_FOUND": Reason(404, "There is no such reversal", "Check the id. A reversal of another vendor answers the same."),
     "USER_NOT_FOUND": Reason(404, "There is no such user", "Check the id."),
     # What the state of things does not allow.
     "ALREADY_EXISTS": Reason(409, "It exists already", "Use the existing object or another name."),
@@ -64,6 +65,16 @@ CATALOGUE: Mapping[str, Reason] = {
     "FOUR_EYES": Reason(409, "Submitter and approver are the same person", "Let another operator approve."),
     "BALANCE_CAP": Reason(409, "The balance would pass its cap", "Approve a smaller request."),
     "CREDIT_LIMIT_IN_USE": Reason(409, "The credit limit is in use", "A limit cannot be set below what the vendor already owes."),
+    "CHARGE_NOT_SUCCEEDED": Reason(
+        409,
+        "The charge has not succeeded",
+        "Only a charge that succeeded can be reversed: wait until it is final; a failed one moved nothing.",
+    ),
+    "REVERSAL_EXCEEDS_CHARGE": Reason(
+        409,
+        "More than is left of the charge",
+        "All reversals together, done and on their way, never exceed the charge: see `reversed_amount`.",
+    ),
     "KEY_ROTATION_BUSY": Reason(409, "Another rotation of the signing key is under way", "Try again after `Retry-After` seconds."),
     # Retries.
     "IDEMPOTENCY_KEY_RUNNING": Reason(

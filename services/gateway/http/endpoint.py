@@ -65,7 +65,7 @@ class Endpoint:
             json_name(field) for field in method.input_type.fields if rules_of(field).required and json_name(field) not in self._from_path
         ]
         self._addresses = addresses
-        self._make_key = policy.idempotency_scope is IdempotencyScope.VENDOR
+        self._make_key = policy.idempotency_scope in (IdempotencyScope.VENDOR, IdempotencyScope.OWNER)
         self._timeout_seconds = timeout_seconds
         wait_field = method.input_type.fields_by_name.get(WAIT_FIELD) if policy.waitable else None
         self._wait_seconds_max = rules_of(wait_field).max if wait_field is not None else 0

@@ -25,6 +25,14 @@ class ReversalCredit:
     amount: int
 
 
+@dataclass(frozen=True, slots=True)
+class CreditResult:
+    """What became of one credit; `balance_after` is what the vendor held right after it, in minor units, None where there was none."""
+
+    outcome: CreditOutcome
+    balance_after: int | None = None
+
+
 def credit(
     accounts: Mapping[int, Account], credits_due: Iterable[ReversalCredit], now: datetime
 ) -> tuple[list[ReversalCredit], list[Entry]]:

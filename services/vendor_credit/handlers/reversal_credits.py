@@ -22,8 +22,13 @@ class ReversalCreditServicer(reversal_credit_pb2_grpc.ReversalCreditServiceServi
     async def CreditVendors(self, request: pb.CreditVendorsRequest, context: Context) -> pb.CreditVendorsResponse:
         """Credit a batch."""
         credits_due = [ReversalCredit(each.reversal_id, each.vendor_id, each.amount) for each in request.credits]
-        outcomes = await credit_vendors(self._database, credits_due)
-        return pb.CreditVendorsResponse(outcomes=[pb.CreditOutcome.ValueType(outcome) for outcome in outcomes])
+        results = await credit_vendors(self._database, credits_due)
+        return pb.CreditVendorsResponse(
+            results=[
+                pb.CreditResult(outcome=pb.CreditOutcome.ValueType(result.outcome), balance_after=result.balance_after)
+                for result in results
+            ]
+        )
 
     async def ListReversalCredits(self, request: pb.ListReversalCreditsRequest, context: Context) -> pb.ListReversalCreditsResponse:
         """List credits."""

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import structlog
 
-from services.vendor_credit.domain.reversals import CreditOutcome, ReversalCredit, credit
+from services.vendor_credit.domain.reversals import CreditOutcome, CreditResult, ReversalCredit, credit
+from services.vendor_credit.operations.write_entries import write_entries
 from services.vendor_credit.storage import accounts, reversal_credits
 from shared.clock import utc_now
 from shared.database import Connection, Database
@@ -12,25 +13,25 @@ from shared.database import Connection, Database
 log = structlog.get_logger(__name__)
 
 
-async def credit_vendors(database: Database, credits_due: Sequence[ReversalCredit]) -> list[CreditOutcome]:
-    """Return one outcome per item, in order. Asking again is answered CREDITED and changes nothing.
+async def credit_vendors(database: Database, credits_due: Sequence[ReversalCredit]) -> list[CreditResult]:
+    """Return one result per item, in order. Asking again is answered the same and changes nothing.
 
     A reversal id that was credited before with another vendor or amount is MISMATCH; NOT_POSSIBLE is not remembered.
     """
 
-    async def work(connection: Connection) -> dict[str, ReversalCredit]:
+    async def work(connection: Connection) -> dict[str, tuple[ReversalCredit, int]]:
         return await _credit_batch(connection, credits_due)
 
     credited = await database.transact(work)
-    return [_outcome(credited.get(each.reversal_id), each) for each in credits_due]
+    return [_result(credited.get(each.reversal_id), each) for each in credits_due]
 
 
-async def _credit_batch(connection: Connection, credits_due: Sequence[ReversalCredit]) -> dict[str, ReversalCredit]:
-    """Return what each reversal id of the batch is credited as, by earlier transactions and by this one."""
+async def _credit_batch(connection: Connection, credits_due: Sequence[ReversalCredit]) -> dict[str, tuple[ReversalCredit, int]]:
+    """Return what each reversal id of the batch is credited as, by earlier transactions and by this one, and the balance after it."""
     locked = await accounts.lock_accounts(connection, (each.vendor_id for each in credits_due))
     # Read only now, in a statement of its own: whoever credited one of these reversals held the same vendor's lock and has committed.
     reversal_ids = sorted({each.reversal_id for each in credits_due})
-    known = {each.reversal_id: each for each in await reversal_credits.get_credits(connection, reversal_ids)}
+    known = await reversal_credits.get_posted(connection, reversal_ids)
     fresh: dict[str, ReversalCredit] = {}
     for each in credits_due:
         if each.reversal_id not in known:
@@ -38,21 +39,22 @@ async def _credit_batch(connection: Connection, credits_due: Sequence[ReversalCr
     now = utc_now()
     made, entries = credit(locked, fresh.values(), now)
     if made:
-        await accounts.write_postings(connection, locked, entries)
+        await write_entries(connection, locked, entries)
         await reversal_credits.insert_credits(connection, sorted(made, key=lambda each: each.reversal_id), now)
-    return known | {each.reversal_id: each for each in made}
+    return known | {each.reversal_id: (each, entry.balance_after) for each, entry in zip(made, entries, strict=True)}
 
 
-def _outcome(credited: ReversalCredit | None, asked: ReversalCredit) -> CreditOutcome:
-    if credited == asked:
-        return CreditOutcome.CREDITED
-    if credited is None:
+def _result(posted: tuple[ReversalCredit, int] | None, asked: ReversalCredit) -> CreditResult:
+    if posted is None:
         log.error("credit.not_possible", reversal_id=asked.reversal_id, vendor_id=asked.vendor_id, amount=asked.amount)
-        return CreditOutcome.NOT_POSSIBLE
+        return CreditResult(CreditOutcome.NOT_POSSIBLE)
+    credited, balance_after = posted
+    if credited == asked:
+        return CreditResult(CreditOutcome.CREDITED, balance_after)
     log.error(
         "credit.mismatch",
         reversal_id=asked.reversal_id,
         asked=(asked.vendor_id, asked.amount),
         credited=(credited.vendor_id, credited.amount),
     )
-    return CreditOutcome.MISMATCH
+    return CreditResult(CreditOutcome.MISMATCH)

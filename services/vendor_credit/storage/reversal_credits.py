@@ -24,6 +24,20 @@ async def get_credits(connection: Connection, reversal_ids: Sequence[str]) -> li
         return await cursor.fetchall()
 
 
+GET_POSTED = """
+SELECT credit.reversal_id::text, credit.vendor_id, credit.amount, entry.balance_after
+FROM reversal_credits AS credit
+JOIN vendor_entries AS entry ON entry.kind = 3 AND entry.reference = credit.reversal_id::text
+WHERE credit.reversal_id = ANY(%(reversal_ids)s::uuid[])
+"""
+
+
+async def get_posted(connection: Connection, reversal_ids: Sequence[str]) -> dict[str, tuple[ReversalCredit, int]]:
+    """Return, by reversal id, the credits that exist for the reversals and what the vendor held right after each."""
+    cursor = await connection.execute(GET_POSTED, {"reversal_ids": uuid_array(reversal_ids)})
+    return {row[0]: (ReversalCredit(row[0], row[1], row[2]), row[3]) for row in await cursor.fetchall()}
+
+
 INSERT_CREDITS = """
 INSERT INTO reversal_credits (reversal_id, vendor_id, amount, credited_at)
 SELECT item.reversal_id, item.vendor_id, item.amount, %(now)s

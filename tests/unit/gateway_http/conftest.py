@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from charging.customer_charge.v1 import customer_charge_pb2, events_pb2
+from charging.customer_charge.v1 import customer_charge_pb2, events_pb2, reversal_pb2
 from charging.identity.v1 import identity_pb2
 from charging.vendor_credit.v1 import vendor_credit_pb2
 from google.protobuf.descriptor import ServiceDescriptor
@@ -23,7 +23,7 @@ from shared.transport.backend import Answer
 
 SERVICES: list[ServiceDescriptor] = [
     service
-    for module in (identity_pb2, vendor_credit_pb2, customer_charge_pb2, events_pb2)
+    for module in (identity_pb2, vendor_credit_pb2, customer_charge_pb2, events_pb2, reversal_pb2)
     for service in module.DESCRIPTOR.services_by_name.values()
 ]
 

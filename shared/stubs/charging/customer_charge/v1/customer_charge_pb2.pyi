@@ -121,6 +121,8 @@ class _CustomerEntryKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Cus
     """Never stored."""
     CUSTOMER_ENTRY_KIND_CHARGE: _CustomerEntryKind.ValueType  # 1
     """A vendor charged the customer: credit received."""
+    CUSTOMER_ENTRY_KIND_REVERSAL: _CustomerEntryKind.ValueType  # 2
+    """A charge was reversed: credit given back."""
 
 class CustomerEntryKind(_CustomerEntryKind, metaclass=_CustomerEntryKindEnumTypeWrapper):
     """Why a customer's balance changed."""
@@ -129,6 +131,8 @@ CUSTOMER_ENTRY_KIND_UNSPECIFIED: CustomerEntryKind.ValueType  # 0
 """Never stored."""
 CUSTOMER_ENTRY_KIND_CHARGE: CustomerEntryKind.ValueType  # 1
 """A vendor charged the customer: credit received."""
+CUSTOMER_ENTRY_KIND_REVERSAL: CustomerEntryKind.ValueType  # 2
+"""A charge was reversed: credit given back."""
 Global___CustomerEntryKind: _TypeAlias = CustomerEntryKind  # noqa: Y015
 
 @_typing.final
@@ -767,17 +771,17 @@ class CustomerEntry(_message.Message):
     customer_id: _builtins.int
     """The customer."""
     vendor_id: _builtins.int
-    """The vendor whose charge caused the entry."""
+    """The vendor whose charge, or its reversal, caused the entry."""
     seq: _builtins.int
     """Number of the entry within the customer's ledger, without a gap. Only for operators."""
     amount: _builtins.int
-    """Change of the balance in minor units."""
+    """Change of the balance in minor units; negative for a reversal."""
     balance_after: _builtins.int
     """Balance right after the entry, in minor units. Only for operators."""
     kind: Global___CustomerEntryKind.ValueType
     """Why the balance changed."""
     reference: _builtins.str
-    """What caused the entry: the id of the charge."""
+    """What caused the entry: the id of the charge or of the reversal."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When the entry was made."""
@@ -845,6 +849,7 @@ class Charge(_message.Message):
     FAILURE_FIELD_NUMBER: _builtins.int
     EXTERNAL_ID_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    REVERSED_AMOUNT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Charge id, a UUID (version 7)."""
     vendor_id: _builtins.int
@@ -857,6 +862,8 @@ class Charge(_message.Message):
     """Where the charge stands."""
     external_id: _builtins.str
     """The caller's own name for the charge; absent when it gave none."""
+    reversed_amount: _builtins.int
+    """What reversals have taken back so far, in minor units; those on their way are not in it. Only for a charge that succeeded."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was accepted."""
@@ -886,14 +893,20 @@ class Charge(_message.Message):
         failure: Global___ChargeFailure | None = ...,
         external_id: _builtins.str | None = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        reversed_amount: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_external_id", b"_external_id", "created_at", b"created_at", "external_id", b"external_id", "failure", b"failure", "settled_at", b"settled_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_external_id", b"_external_id", "_reversed_amount", b"_reversed_amount", "created_at", b"created_at", "external_id", b"external_id", "failure", b"failure", "reversed_amount", b"reversed_amount", "settled_at", b"settled_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_external_id", b"_external_id", "amount", b"amount", "created_at", b"created_at", "customer_id", b"customer_id", "external_id", b"external_id", "failure", b"failure", "id", b"id", "metadata", b"metadata", "settled_at", b"settled_at", "state", b"state", "vendor_id", b"vendor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_external_id", b"_external_id", "_reversed_amount", b"_reversed_amount", "amount", b"amount", "created_at", b"created_at", "customer_id", b"customer_id", "external_id", b"external_id", "failure", b"failure", "id", b"id", "metadata", b"metadata", "reversed_amount", b"reversed_amount", "settled_at", b"settled_at", "state", b"state", "vendor_id", b"vendor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__external_id: _TypeAlias = _typing.Literal["external_id"]  # noqa: Y015
     _WhichOneofArgType__external_id: _TypeAlias = _typing.Literal["_external_id", b"_external_id"]  # noqa: Y015
+    _WhichOneofReturnType__reversed_amount: _TypeAlias = _typing.Literal["reversed_amount"]  # noqa: Y015
+    _WhichOneofArgType__reversed_amount: _TypeAlias = _typing.Literal["_reversed_amount", b"_reversed_amount"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__external_id) -> _WhichOneofReturnType__external_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reversed_amount) -> _WhichOneofReturnType__reversed_amount | None: ...
 
 Global___Charge: _TypeAlias = Charge  # noqa: Y015
 
@@ -933,6 +946,7 @@ class ResolvedCharge(_message.Message):
     FAILURE_FIELD_NUMBER: _builtins.int
     EXTERNAL_ID_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    REVERSED_AMOUNT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Charge id, a UUID (version 7)."""
     vendor_id: _builtins.int
@@ -945,6 +959,8 @@ class ResolvedCharge(_message.Message):
     """Where the charge stands, or SEALED."""
     external_id: _builtins.str
     """The caller's own name for the charge; absent when it gave none."""
+    reversed_amount: _builtins.int
+    """What reversals have taken back so far, in minor units. Only for a charge that succeeded."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was accepted."""
@@ -974,10 +990,11 @@ class ResolvedCharge(_message.Message):
         failure: Global___ChargeFailure | None = ...,
         external_id: _builtins.str | None = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        reversed_amount: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_amount", b"_amount", "_customer_id", b"_customer_id", "_external_id", b"_external_id", "_id", b"_id", "_vendor_id", b"_vendor_id", "amount", b"amount", "created_at", b"created_at", "customer_id", b"customer_id", "external_id", b"external_id", "failure", b"failure", "id", b"id", "settled_at", b"settled_at", "vendor_id", b"vendor_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_amount", b"_amount", "_customer_id", b"_customer_id", "_external_id", b"_external_id", "_id", b"_id", "_reversed_amount", b"_reversed_amount", "_vendor_id", b"_vendor_id", "amount", b"amount", "created_at", b"created_at", "customer_id", b"customer_id", "external_id", b"external_id", "failure", b"failure", "id", b"id", "reversed_amount", b"reversed_amount", "settled_at", b"settled_at", "vendor_id", b"vendor_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amount", b"_amount", "_customer_id", b"_customer_id", "_external_id", b"_external_id", "_id", b"_id", "_vendor_id", b"_vendor_id", "amount", b"amount", "created_at", b"created_at", "customer_id", b"customer_id", "external_id", b"external_id", "failure", b"failure", "id", b"id", "metadata", b"metadata", "settled_at", b"settled_at", "state", b"state", "vendor_id", b"vendor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amount", b"_amount", "_customer_id", b"_customer_id", "_external_id", b"_external_id", "_id", b"_id", "_reversed_amount", b"_reversed_amount", "_vendor_id", b"_vendor_id", "amount", b"amount", "created_at", b"created_at", "customer_id", b"customer_id", "external_id", b"external_id", "failure", b"failure", "id", b"id", "metadata", b"metadata", "reversed_amount", b"reversed_amount", "settled_at", b"settled_at", "state", b"state", "vendor_id", b"vendor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__amount: _TypeAlias = _typing.Literal["amount"]  # noqa: Y015
     _WhichOneofArgType__amount: _TypeAlias = _typing.Literal["_amount", b"_amount"]  # noqa: Y015
@@ -987,6 +1004,8 @@ class ResolvedCharge(_message.Message):
     _WhichOneofArgType__external_id: _TypeAlias = _typing.Literal["_external_id", b"_external_id"]  # noqa: Y015
     _WhichOneofReturnType__id: _TypeAlias = _typing.Literal["id"]  # noqa: Y015
     _WhichOneofArgType__id: _TypeAlias = _typing.Literal["_id", b"_id"]  # noqa: Y015
+    _WhichOneofReturnType__reversed_amount: _TypeAlias = _typing.Literal["reversed_amount"]  # noqa: Y015
+    _WhichOneofArgType__reversed_amount: _TypeAlias = _typing.Literal["_reversed_amount", b"_reversed_amount"]  # noqa: Y015
     _WhichOneofReturnType__vendor_id: _TypeAlias = _typing.Literal["vendor_id"]  # noqa: Y015
     _WhichOneofArgType__vendor_id: _TypeAlias = _typing.Literal["_vendor_id", b"_vendor_id"]  # noqa: Y015
     @_typing.overload
@@ -997,6 +1016,8 @@ class ResolvedCharge(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__external_id) -> _WhichOneofReturnType__external_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__id) -> _WhichOneofReturnType__id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reversed_amount) -> _WhichOneofReturnType__reversed_amount | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__vendor_id) -> _WhichOneofReturnType__vendor_id | None: ...
 
@@ -1181,6 +1202,7 @@ class Books(_message.Message):
     OLDEST_PENDING_MS_FIELD_NUMBER: _builtins.int
     FINDINGS_FIELD_NUMBER: _builtins.int
     CHECKED_AT_FIELD_NUMBER: _builtins.int
+    PENDING_REVERSALS_FIELD_NUMBER: _builtins.int
     confirmed_credit_total: _builtins.int
     """Credit posted to vendors."""
     vendor_balance_total: _builtins.int
@@ -1188,8 +1210,8 @@ class Books(_message.Message):
     customer_balance_total: _builtins.int
     """Sum of customer balances."""
     under_way_total: _builtins.int
-    """Debited from vendors and not yet credited to customers, matched charge by charge. With nothing moving, confirmed credit is the sum of
-    vendor balances, customer balances and this.
+    """Debited from vendors and not yet credited to customers, matched charge by charge, and taken back from customers and not yet credited to
+    vendors, matched reversal by reversal. With nothing moving, confirmed credit is the sum of vendor balances, customer balances and this.
     """
     drift: _builtins.int
     """Amounts that one side of the books has and the other has not, matched charge by charge. Anything but 0 is an alarm."""
@@ -1199,6 +1221,8 @@ class Books(_message.Message):
     """Charges that are not final yet."""
     oldest_pending_ms: _builtins.int
     """Age of the oldest charge that is not final, in milliseconds."""
+    pending_reversals: _builtins.int
+    """Reversals that are not final yet."""
     @_builtins.property
     def findings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Broken invariants, one sentence each; empty when the books are whole."""
@@ -1220,10 +1244,11 @@ class Books(_message.Message):
         oldest_pending_ms: _builtins.int = ...,
         findings: _abc.Iterable[_builtins.str] | None = ...,
         checked_at: _timestamp_pb2.Timestamp | None = ...,
+        pending_reversals: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["checked_at", b"checked_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charges", b"charges", "checked_at", b"checked_at", "confirmed_credit_total", b"confirmed_credit_total", "customer_balance_total", b"customer_balance_total", "drift", b"drift", "findings", b"findings", "oldest_pending_ms", b"oldest_pending_ms", "pending_charges", b"pending_charges", "under_way_total", b"under_way_total", "vendor_balance_total", b"vendor_balance_total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charges", b"charges", "checked_at", b"checked_at", "confirmed_credit_total", b"confirmed_credit_total", "customer_balance_total", b"customer_balance_total", "drift", b"drift", "findings", b"findings", "oldest_pending_ms", b"oldest_pending_ms", "pending_charges", b"pending_charges", "pending_reversals", b"pending_reversals", "under_way_total", b"under_way_total", "vendor_balance_total", b"vendor_balance_total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

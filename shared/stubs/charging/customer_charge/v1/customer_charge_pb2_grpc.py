@@ -299,7 +299,8 @@ class ChargeServiceServicer:
         answers the charge. A key that made none is sealed: whoever uses it from now on, also a request that is on its way right now, is
         answered ABORTED (KEY_SEALED) and charges nothing. Repeatable: a sealed key answers `sealed` for ever.
 
-        Errors: NOT_FOUND for a vendor that is missing or not the caller's; INVALID_ARGUMENT; RESOURCE_EXHAUSTED.
+        Errors: NOT_FOUND for a vendor that is missing or not the caller's; INVALID_ARGUMENT; FAILED_PRECONDITION (IDEMPOTENCY_KEY_REUSED) for a
+        key that made a reversal; RESOURCE_EXHAUSTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

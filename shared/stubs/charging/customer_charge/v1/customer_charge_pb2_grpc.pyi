@@ -125,7 +125,8 @@ class ChargeServiceStub:
     answers the charge. A key that made none is sealed: whoever uses it from now on, also a request that is on its way right now, is
     answered ABORTED (KEY_SEALED) and charges nothing. Repeatable: a sealed key answers `sealed` for ever.
 
-    Errors: NOT_FOUND for a vendor that is missing or not the caller's; INVALID_ARGUMENT; RESOURCE_EXHAUSTED.
+    Errors: NOT_FOUND for a vendor that is missing or not the caller's; INVALID_ARGUMENT; FAILED_PRECONDITION (IDEMPOTENCY_KEY_REUSED) for a
+    key that made a reversal; RESOURCE_EXHAUSTED.
     """
     GetCharge: _grpc.UnaryUnaryMultiCallable[_customer_charge_pb2.GetChargeRequest, _customer_charge_pb2.GetChargeResponse]
     """Returns one charge. A partner sees only charges of its vendors. Errors: NOT_FOUND."""
@@ -153,7 +154,8 @@ class ChargeServiceAsyncStub(ChargeServiceStub):
     answers the charge. A key that made none is sealed: whoever uses it from now on, also a request that is on its way right now, is
     answered ABORTED (KEY_SEALED) and charges nothing. Repeatable: a sealed key answers `sealed` for ever.
 
-    Errors: NOT_FOUND for a vendor that is missing or not the caller's; INVALID_ARGUMENT; RESOURCE_EXHAUSTED.
+    Errors: NOT_FOUND for a vendor that is missing or not the caller's; INVALID_ARGUMENT; FAILED_PRECONDITION (IDEMPOTENCY_KEY_REUSED) for a
+    key that made a reversal; RESOURCE_EXHAUSTED.
     """
     GetCharge: _aio.UnaryUnaryMultiCallable[_customer_charge_pb2.GetChargeRequest, _customer_charge_pb2.GetChargeResponse]  # type: ignore[assignment]
     """Returns one charge. A partner sees only charges of its vendors. Errors: NOT_FOUND."""
@@ -196,7 +198,8 @@ class ChargeServiceServicer(metaclass=_abc_1.ABCMeta):
         answers the charge. A key that made none is sealed: whoever uses it from now on, also a request that is on its way right now, is
         answered ABORTED (KEY_SEALED) and charges nothing. Repeatable: a sealed key answers `sealed` for ever.
 
-        Errors: NOT_FOUND for a vendor that is missing or not the caller's; INVALID_ARGUMENT; RESOURCE_EXHAUSTED.
+        Errors: NOT_FOUND for a vendor that is missing or not the caller's; INVALID_ARGUMENT; FAILED_PRECONDITION (IDEMPOTENCY_KEY_REUSED) for a
+        key that made a reversal; RESOURCE_EXHAUSTED.
         """
 
     @_abc_1.abstractmethod

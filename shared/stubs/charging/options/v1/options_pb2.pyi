@@ -99,6 +99,10 @@ class _IdempotencyScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Idem
     """Unique per vendor, for ever: calls that move money. The first door makes a key for a caller that sent none."""
     IDEMPOTENCY_SCOPE_PRINCIPAL: _IdempotencyScope.ValueType  # 2
     """Unique per principal and method: other writes."""
+    IDEMPOTENCY_SCOPE_OWNER: _IdempotencyScope.ValueType  # 3
+    """Unique per vendor, for ever, as IDEMPOTENCY_SCOPE_VENDOR, for calls that move money and name an object of the vendor in the vendor's
+    place. Only the operation knows whose it is, so a claim on the way there goes by principal and method.
+    """
 
 class IdempotencyScope(_IdempotencyScope, metaclass=_IdempotencyScopeEnumTypeWrapper):
     """Whether and where an idempotency key is unique."""
@@ -109,6 +113,10 @@ IDEMPOTENCY_SCOPE_VENDOR: IdempotencyScope.ValueType  # 1
 """Unique per vendor, for ever: calls that move money. The first door makes a key for a caller that sent none."""
 IDEMPOTENCY_SCOPE_PRINCIPAL: IdempotencyScope.ValueType  # 2
 """Unique per principal and method: other writes."""
+IDEMPOTENCY_SCOPE_OWNER: IdempotencyScope.ValueType  # 3
+"""Unique per vendor, for ever, as IDEMPOTENCY_SCOPE_VENDOR, for calls that move money and name an object of the vendor in the vendor's
+place. Only the operation knows whose it is, so a claim on the way there goes by principal and method.
+"""
 Global___IdempotencyScope: _TypeAlias = IdempotencyScope  # noqa: Y015
 
 @_typing.final

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from charging.options.v1 import options_pb2 as charging_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/charging/vendor_credit/v1/reversal_credit.proto\x12\x19\x63harging.vendor_credit.v1\x1a!charging/options/v1/options.proto\"]\n\x14\x43reditVendorsRequest\x12\x45\n\x07\x63redits\x18\x01 \x03(\x0b\x32).charging.vendor_credit.v1.ReversalCreditB\t\x9a\xb5\x18\x05\x08\x01\x38\x90N\"S\n\x15\x43reditVendorsResponse\x12:\n\x08outcomes\x18\x01 \x03(\x0e\x32(.charging.vendor_credit.v1.CreditOutcome\"\x9b\x01\n\x1aListReversalCreditsRequest\x12_\n\x11\x61\x66ter_reversal_id\x18\x01 \x01(\tBD\x9a\xb5\x18@($2<[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\x12\x1c\n\tpage_size\x18\x02 \x01(\x05\x42\t\x9a\xb5\x18\x05\x10\x00\x18\x90N\"Y\n\x1bListReversalCreditsResponse\x12:\n\x07\x63redits\x18\x01 \x03(\x0b\x32).charging.vendor_credit.v1.ReversalCredit\"|\n\x19GetReversalCreditsRequest\x12_\n\x0creversal_ids\x18\x01 \x03(\tBI\x9a\xb5\x18\x45\x08\x01($2<[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}8\x90N\"X\n\x1aGetReversalCreditsResponse\x12:\n\x07\x63redits\x18\x01 \x03(\x0b\x32).charging.vendor_credit.v1.ReversalCredit\"\xb4\x01\n\x0eReversalCredit\x12[\n\x0breversal_id\x18\x01 \x01(\tBF\x9a\xb5\x18\x42\x08\x01($2<[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\x12$\n\tvendor_id\x18\x02 \x01(\x03\x42\x11\x9a\xb5\x18\r\x08\x01\x10\x01\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x12\x1f\n\x06\x61mount\x18\x03 \x01(\x03\x42\x0f\x9a\xb5\x18\x0b\x08\x01\x10\x01\x18\x80\xa0\x94\xa5\x8d\x1d*\x8a\x01\n\rCreditOutcome\x12\x1e\n\x1a\x43REDIT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43REDIT_OUTCOME_CREDITED\x10\x01\x12\x1b\n\x17\x43REDIT_OUTCOME_MISMATCH\x10\x02\x12\x1f\n\x1b\x43REDIT_OUTCOME_NOT_POSSIBLE\x10\x03\x32\xc1\x03\n\x15ReversalCreditService\x12\x80\x01\n\rCreditVendors\x12/.charging.vendor_credit.v1.CreditVendorsRequest\x1a\x30.charging.vendor_credit.v1.CreditVendorsResponse\"\x0c\x90\x02\x02\x8a\xb5\x18\x05\x12\x01\x04 \x04\x12\x92\x01\n\x13ListReversalCredits\x12\x35.charging.vendor_credit.v1.ListReversalCreditsRequest\x1a\x36.charging.vendor_credit.v1.ListReversalCreditsResponse\"\x0c\x90\x02\x01\x8a\xb5\x18\x05\x12\x01\x04 \x04\x12\x8f\x01\n\x12GetReversalCredits\x12\x34.charging.vendor_credit.v1.GetReversalCreditsRequest\x1a\x35.charging.vendor_credit.v1.GetReversalCreditsResponse\"\x0c\x90\x02\x01\x8a\xb5\x18\x05\x12\x01\x04 \x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/charging/vendor_credit/v1/reversal_credit.proto\x12\x19\x63harging.vendor_credit.v1\x1a!charging/options/v1/options.proto\"]\n\x14\x43reditVendorsRequest\x12\x45\n\x07\x63redits\x18\x01 \x03(\x0b\x32).charging.vendor_credit.v1.ReversalCreditB\t\x9a\xb5\x18\x05\x08\x01\x38\x90N\"Q\n\x15\x43reditVendorsResponse\x12\x38\n\x07results\x18\x01 \x03(\x0b\x32\'.charging.vendor_credit.v1.CreditResult\"\x9b\x01\n\x1aListReversalCreditsRequest\x12_\n\x11\x61\x66ter_reversal_id\x18\x01 \x01(\tBD\x9a\xb5\x18@($2<[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\x12\x1c\n\tpage_size\x18\x02 \x01(\x05\x42\t\x9a\xb5\x18\x05\x10\x00\x18\x90N\"Y\n\x1bListReversalCreditsResponse\x12:\n\x07\x63redits\x18\x01 \x03(\x0b\x32).charging.vendor_credit.v1.ReversalCredit\"|\n\x19GetReversalCreditsRequest\x12_\n\x0creversal_ids\x18\x01 \x03(\tBI\x9a\xb5\x18\x45\x08\x01($2<[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}8\x90N\"X\n\x1aGetReversalCreditsResponse\x12:\n\x07\x63redits\x18\x01 \x03(\x0b\x32).charging.vendor_credit.v1.ReversalCredit\"\xb4\x01\n\x0eReversalCredit\x12[\n\x0breversal_id\x18\x01 \x01(\tBF\x9a\xb5\x18\x42\x08\x01($2<[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\x12$\n\tvendor_id\x18\x02 \x01(\x03\x42\x11\x9a\xb5\x18\r\x08\x01\x10\x01\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x12\x1f\n\x06\x61mount\x18\x03 \x01(\x03\x42\x0f\x9a\xb5\x18\x0b\x08\x01\x10\x01\x18\x80\xa0\x94\xa5\x8d\x1d\"w\n\x0c\x43reditResult\x12\x39\n\x07outcome\x18\x01 \x01(\x0e\x32(.charging.vendor_credit.v1.CreditOutcome\x12\x1a\n\rbalance_after\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x10\n\x0e_balance_after*\x8a\x01\n\rCreditOutcome\x12\x1e\n\x1a\x43REDIT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43REDIT_OUTCOME_CREDITED\x10\x01\x12\x1b\n\x17\x43REDIT_OUTCOME_MISMATCH\x10\x02\x12\x1f\n\x1b\x43REDIT_OUTCOME_NOT_POSSIBLE\x10\x03\x32\xc1\x03\n\x15ReversalCreditService\x12\x80\x01\n\rCreditVendors\x12/.charging.vendor_credit.v1.CreditVendorsRequest\x1a\x30.charging.vendor_credit.v1.CreditVendorsResponse\"\x0c\x90\x02\x02\x8a\xb5\x18\x05\x12\x01\x04 \x04\x12\x92\x01\n\x13ListReversalCredits\x12\x35.charging.vendor_credit.v1.ListReversalCreditsRequest\x1a\x36.charging.vendor_credit.v1.ListReversalCreditsResponse\"\x0c\x90\x02\x01\x8a\xb5\x18\x05\x12\x01\x04 \x04\x12\x8f\x01\n\x12GetReversalCredits\x12\x34.charging.vendor_credit.v1.GetReversalCreditsRequest\x1a\x35.charging.vendor_credit.v1.GetReversalCreditsResponse\"\x0c\x90\x02\x01\x8a\xb5\x18\x05\x12\x01\x04 \x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,22 +52,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REVERSALCREDITSERVICE'].methods_by_name['ListReversalCredits']._serialized_options = b'\220\002\001\212\265\030\005\022\001\004 \004'
   _globals['_REVERSALCREDITSERVICE'].methods_by_name['GetReversalCredits']._loaded_options = None
   _globals['_REVERSALCREDITSERVICE'].methods_by_name['GetReversalCredits']._serialized_options = b'\220\002\001\212\265\030\005\022\001\004 \004'
-  _globals['_CREDITOUTCOME']._serialized_start=942
-  _globals['_CREDITOUTCOME']._serialized_end=1080
+  _globals['_CREDITOUTCOME']._serialized_start=1061
+  _globals['_CREDITOUTCOME']._serialized_end=1199
   _globals['_CREDITVENDORSREQUEST']._serialized_start=113
   _globals['_CREDITVENDORSREQUEST']._serialized_end=206
   _globals['_CREDITVENDORSRESPONSE']._serialized_start=208
-  _globals['_CREDITVENDORSRESPONSE']._serialized_end=291
-  _globals['_LISTREVERSALCREDITSREQUEST']._serialized_start=294
-  _globals['_LISTREVERSALCREDITSREQUEST']._serialized_end=449
-  _globals['_LISTREVERSALCREDITSRESPONSE']._serialized_start=451
-  _globals['_LISTREVERSALCREDITSRESPONSE']._serialized_end=540
-  _globals['_GETREVERSALCREDITSREQUEST']._serialized_start=542
-  _globals['_GETREVERSALCREDITSREQUEST']._serialized_end=666
-  _globals['_GETREVERSALCREDITSRESPONSE']._serialized_start=668
-  _globals['_GETREVERSALCREDITSRESPONSE']._serialized_end=756
-  _globals['_REVERSALCREDIT']._serialized_start=759
-  _globals['_REVERSALCREDIT']._serialized_end=939
-  _globals['_REVERSALCREDITSERVICE']._serialized_start=1083
-  _globals['_REVERSALCREDITSERVICE']._serialized_end=1532
+  _globals['_CREDITVENDORSRESPONSE']._serialized_end=289
+  _globals['_LISTREVERSALCREDITSREQUEST']._serialized_start=292
+  _globals['_LISTREVERSALCREDITSREQUEST']._serialized_end=447
+  _globals['_LISTREVERSALCREDITSRESPONSE']._serialized_start=449
+  _globals['_LISTREVERSALCREDITSRESPONSE']._serialized_end=538
+  _globals['_GETREVERSALCREDITSREQUEST']._serialized_start=540
+  _globals['_GETREVERSALCREDITSREQUEST']._serialized_end=664
+  _globals['_GETREVERSALCREDITSRESPONSE']._serialized_start=666
+  _globals['_GETREVERSALCREDITSRESPONSE']._serialized_end=754
+  _globals['_REVERSALCREDIT']._serialized_start=757
+  _globals['_REVERSALCREDIT']._serialized_end=937
+  _globals['_CREDITRESULT']._serialized_start=939
+  _globals['_CREDITRESULT']._serialized_end=1058
+  _globals['_REVERSALCREDITSERVICE']._serialized_start=1202
+  _globals['_REVERSALCREDITSERVICE']._serialized_end=1651
 # @@protoc_insertion_point(module_scope)

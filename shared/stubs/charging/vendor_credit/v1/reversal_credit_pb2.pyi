@@ -80,19 +80,19 @@ class CreditVendorsResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    OUTCOMES_FIELD_NUMBER: _builtins.int
+    RESULTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def outcomes(self) -> _containers.RepeatedScalarFieldContainer[Global___CreditOutcome.ValueType]:
-        """One outcome per credit, in the order asked."""
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreditResult]:
+        """One result per credit, in the order asked."""
 
     def __init__(
         self,
         *,
-        outcomes: _abc.Iterable[Global___CreditOutcome.ValueType] | None = ...,
+        results: _abc.Iterable[Global___CreditResult] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -225,3 +225,31 @@ class ReversalCredit(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReversalCredit: _TypeAlias = ReversalCredit  # noqa: Y015
+
+@_typing.final
+class CreditResult(_message.Message):
+    """What became of one credit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    BALANCE_AFTER_FIELD_NUMBER: _builtins.int
+    outcome: Global___CreditOutcome.ValueType
+    """The outcome."""
+    balance_after: _builtins.int
+    """What the vendor held right after the credit, then as now when it is asked for again, in minor units. Only for CREDITED."""
+    def __init__(
+        self,
+        *,
+        outcome: Global___CreditOutcome.ValueType = ...,
+        balance_after: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_balance_after", b"_balance_after", "balance_after", b"balance_after"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_balance_after", b"_balance_after", "balance_after", b"balance_after", "outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__balance_after: _TypeAlias = _typing.Literal["balance_after"]  # noqa: Y015
+    _WhichOneofArgType__balance_after: _TypeAlias = _typing.Literal["_balance_after", b"_balance_after"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__balance_after) -> _WhichOneofReturnType__balance_after | None: ...
+
+Global___CreditResult: _TypeAlias = CreditResult  # noqa: Y015

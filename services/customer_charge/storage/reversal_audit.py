@@ -1,0 +1,130 @@
+"""Facts and self-checks about reversals in the customer-charge schema, for the audit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg.rows import class_row
+
+from shared.database import Connection
+from shared.sql_arrays import uuid_array
+
+UNMATCHED_ENTRIES = """
+SELECT coalesce(reversal.id, entry.reference)::text
+FROM (SELECT id, vendor_id, customer_id, amount FROM reversals WHERE debited_at IS NOT NULL) AS reversal
+FULL JOIN (SELECT reference, vendor_id, customer_id, amount FROM customer_entries WHERE kind = 2) AS entry
+    ON entry.reference = reversal.id
+WHERE reversal.id IS NULL OR entry.reference IS NULL
+   OR (reversal.vendor_id, reversal.customer_id, -reversal.amount) <> (entry.vendor_id, entry.customer_id, entry.amount)
+LIMIT 20
+"""
+
+UNMATCHED_PENDING = """
+SELECT coalesce(reversal.id, pending.reversal_id)::text
+FROM (SELECT id, charge_id, vendor_id, customer_id, amount FROM reversals WHERE state = 1) AS reversal
+FULL JOIN pending_reversals AS pending ON pending.reversal_id = reversal.id
+WHERE reversal.id IS NULL OR pending.reversal_id IS NULL
+   OR (reversal.charge_id, reversal.vendor_id, reversal.customer_id, reversal.amount)
+       <> (pending.charge_id, pending.vendor_id, pending.customer_id, pending.amount)
+LIMIT 20
+"""
+
+UNMATCHED_KEYS = """
+SELECT coalesce(reversal.id, used.reversal_id)::text
+FROM reversals AS reversal
+FULL JOIN (SELECT reversal_id, vendor_id FROM charge_keys WHERE state = 3) AS used ON used.reversal_id = reversal.id
+WHERE reversal.id IS NULL OR used.reversal_id IS NULL OR reversal.vendor_id <> used.vendor_id
+LIMIT 20
+"""
+
+MISCOUNTED_CHARGES = """
+SELECT coalesce(charge.id, taken.charge_id)::text
+FROM (
+    SELECT id, vendor_id, customer_id, reserved_amount, reversed_amount FROM charges WHERE reserved_amount IS NOT NULL
+) AS charge
+FULL JOIN (
+    SELECT charge_id, min(vendor_id) AS vendor_id, max(vendor_id) AS other_vendor_id, min(customer_id) AS customer_id,
+           max(customer_id) AS other_customer_id,
+           sum(amount) FILTER (WHERE state <> 3) AS reserved, sum(amount) FILTER (WHERE state = 2) AS done
+    FROM reversals
+    GROUP BY charge_id
+) AS taken ON taken.charge_id = charge.id
+WHERE charge.id IS NULL OR taken.charge_id IS NULL
+   OR (charge.reserved_amount, charge.reversed_amount) <> (coalesce(taken.reserved, 0), coalesce(taken.done, 0))
+   OR (charge.vendor_id, charge.vendor_id, charge.customer_id, charge.customer_id)
+       <> (taken.vendor_id, taken.other_vendor_id, taken.customer_id, taken.other_customer_id)
+LIMIT 20
+"""
+
+
+async def self_findings(connection: Connection) -> list[str]:
+    """Check reversals against the rest of this schema; return one sentence per broken rule. Needs a snapshot."""
+    found = []
+    for query, sentence in (
+        (UNMATCHED_ENTRIES, "reversal {}: its state and its customer entry disagree"),
+        (UNMATCHED_PENDING, "reversal {}: its state and its pending row disagree"),
+        (UNMATCHED_KEYS, "reversal {}: its idempotency key and the reversal disagree"),
+        (MISCOUNTED_CHARGES, "charge {}: what is reversed of it and its reversals disagree"),
+    ):
+        found += [sentence.format(row[0]) for row in await (await connection.execute(query)).fetchall()]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class ReversalBacklog:
+    """How many reversals are left to do, and how many of them are set aside."""
+
+    pending: int
+    blocked: int
+
+
+READ_BACKLOG = "SELECT count(*) AS pending, count(*) FILTER (WHERE blocked) AS blocked FROM pending_reversals"
+
+
+async def read_backlog(connection: Connection) -> ReversalBacklog:
+    """Return the backlog."""
+    async with connection.cursor(row_factory=class_row(ReversalBacklog)) as cursor:
+        await cursor.execute(READ_BACKLOG)
+        row = await cursor.fetchone()
+    assert row is not None  # noqa: S101 - an aggregate always returns a row
+    return row
+
+
+@dataclass(frozen=True, slots=True)
+class DebitedReversal:
+    """A reversal whose customer was debited; amount in minor units."""
+
+    id: str
+    vendor_id: int
+    amount: int
+    state: int
+
+
+LIST_DEBITED = """
+SELECT id::text AS id, vendor_id, amount, state
+FROM reversals
+WHERE id > %(after)s::uuid AND debited_at IS NOT NULL
+ORDER BY reversals.id
+LIMIT %(limit)s
+"""
+
+
+async def list_debited(connection: Connection, *, after: str, limit: int) -> list[DebitedReversal]:
+    """Return reversals whose customer was debited, in order of id, above `after`."""
+    async with connection.cursor(row_factory=class_row(DebitedReversal)) as cursor:
+        await cursor.execute(LIST_DEBITED, {"after": after, "limit": limit})
+        return await cursor.fetchall()
+
+
+GET_DEBITED = """
+SELECT reversals.id::text AS id, entry.vendor_id, -entry.amount AS amount, reversals.state
+FROM reversals
+JOIN customer_entries AS entry ON entry.kind = 2 AND entry.reference = reversals.id
+WHERE reversals.id = ANY(%(ids)s::uuid[])
+"""
+
+
+async def get_debited(connection: Connection, reversal_ids: Sequence[str]) -> dict[str, DebitedReversal]:
+    """Return, by id, those of the reversals whose customer has the entry, with the vendor and amount that the entry says."""
+    async with connection.cursor(row_factory=class_row(DebitedReversal)) as cursor:
+        await cursor.execute(GET_DEBITED, {"ids": uuid_array(reversal_ids)})
+        return {reversal.id: reversal for reversal in await cursor.fetchall()}
