@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from services.customer_charge.domain.charges import ChargeState, PendingCharge, Verdict
+from services.customer_charge.domain.reversals import PendingReversal, ReversalState
 from services.vendor_credit.domain.credit_requests import RequestState
 
 INSUFFICIENT_CREDIT, SUSPENDED = 1, 2
@@ -62,6 +63,32 @@ class ModelCharge:
         return ChargeState.SUCCEEDED if self.debited else ChargeState.FAILED
 
 
+@dataclass(slots=True, eq=False)
+class ModelReversal:
+    """A reversal: what was asked for and taken, whether the customer paid, and what the vendor held after it got its credit back."""
+
+    id: str
+    charge: ModelCharge
+    amount: int
+    asked: int | None
+    debited: bool | None = None
+    available: int = 0
+    balance_after: int | None = None
+    final: bool = False
+
+    @property
+    def pending(self) -> PendingReversal:
+        """Return it as a worker reads it."""
+        return PendingReversal(self.id, self.charge.id, self.charge.vendor.id, self.charge.customer_id, self.amount)
+
+    @property
+    def state(self) -> ReversalState:
+        """Return the state that its readers must see."""
+        if not self.final:
+            return ReversalState.ACCEPTED
+        return ReversalState.SUCCEEDED if self.debited else ReversalState.FAILED
+
+
 @dataclass(slots=True)
 class Model:
     """Everything there is, by id or key."""
@@ -70,7 +97,8 @@ class Model:
     customers: dict[int, int] = field(default_factory=dict)
     requests: dict[str, ModelRequest] = field(default_factory=dict)
     charges: dict[str, ModelCharge] = field(default_factory=dict)
-    keys: dict[tuple[int, str], ModelCharge] = field(default_factory=dict)
+    reversals: dict[str, ModelReversal] = field(default_factory=dict)
+    keys: dict[tuple[int, str], ModelCharge | ModelReversal] = field(default_factory=dict)
 
     def post(self, vendor_ids: set[int]) -> None:
         """Confirm what is approved for these vendors."""
@@ -102,3 +130,31 @@ class Model:
             if charge.debited:
                 self.customers[charge.customer_id] += charge.amount
         return set(moved)
+
+    def left_of(self, charge: ModelCharge) -> int:
+        """Return how much of a charge no reversal has taken, done or on its way."""
+        return charge.amount - sum(each.amount for each in self.reversals.values() if each.charge is charge and each.debited is not False)
+
+    def take(self, reversals: Sequence[ModelReversal]) -> None:
+        """Debit customers in this order; who holds too little fails the reversal for ever."""
+        for each in reversals:
+            if each.debited is None:
+                each.available = self.customers[each.charge.customer_id]
+                each.debited = each.available >= each.amount
+                each.final = not each.debited
+                if each.debited:
+                    self.customers[each.charge.customer_id] -= each.amount
+
+    def give(self, reversals: Sequence[ModelReversal]) -> None:
+        """Credit vendors with what was taken, once."""
+        for each in reversals:
+            if each.balance_after is None:
+                each.charge.vendor.balance += each.amount
+                each.balance_after = each.charge.vendor.balance
+
+    def close(self, reversals: Sequence[ModelReversal]) -> set[str]:
+        """Make credited reversals final; return the ids of those that were not yet."""
+        moved = {each.id for each in reversals if not each.final}
+        for each in reversals:
+            each.final = True
+        return moved

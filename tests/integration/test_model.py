@@ -4,15 +4,15 @@ The model knows nothing of rows, locks or batches. It holds what the rules say: 
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule, run_state_machine_as_test
+from hypothesis.stateful import Bundle, initialize, invariant, multiple, rule, run_state_machine_as_test
 
 from services.customer_charge.domain.charges import ChargeOrder
 from services.customer_charge.operations.accept_charges import Accepted, accept_charges
@@ -31,8 +31,7 @@ from shared.uuid7 import uuid7_text
 from tests.databases import Databases
 from tests.integration.money import SLOTS, Money, open_money
 from tests.integration.money_model import INSUFFICIENT_CREDIT, Model, ModelCharge, ModelRequest, ModelVendor
-
-T = TypeVar("T")
+from tests.integration.reversal_rules import ReversalRules
 
 AMOUNTS = st.integers(1, 120)
 """Small against each other, so that credit runs out, limits matter and equal amounts meet."""
@@ -49,7 +48,7 @@ WHERE schemaname IN ('vendor_credit', 'customer_charge') AND tablename <> 'cell'
 """
 
 
-class MoneyMachine(RuleBasedStateMachine):
+class MoneyMachine(ReversalRules):
     """Drives the operations and the model side by side, each example on empty tables.
 
     `money`, `runner` and `forget`, which empties the tables, are given by the fixture.
@@ -68,10 +67,6 @@ class MoneyMachine(RuleBasedStateMachine):
         self.model = Model()
         # At the beginning, not at the end: what a failed example left behind must not fail the next one.
         self.forget()
-
-    def do(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run one operation to its end."""
-        return self.runner.run(work)
 
     @initialize(beginnings=st.lists(st.tuples(st.sampled_from([0, 100, 300]), LIMITS), min_size=VENDORS, max_size=VENDORS))
     def make_vendors_and_customers(self, beginnings: list[tuple[int, int]]) -> None:
@@ -150,7 +145,7 @@ class MoneyMachine(RuleBasedStateMachine):
                 charge = ModelCharge(order.charge_id, owner, customer_id, order.amount)
                 self.model.keys[owner.id, order.key] = self.model.charges[charge.id] = charge
                 made.append(charge)
-            elif (known.customer_id, known.amount) == (customer_id, order.amount):
+            elif isinstance(known, ModelCharge) and (known.customer_id, known.amount) == (customer_id, order.amount):
                 assert isinstance(result, Accepted)
                 assert (result.charge.id, result.charge.state, result.replayed) == (known.id, known.state, True)
             else:
@@ -213,14 +208,16 @@ class MoneyMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Settle what is left; then every charge and request is what the model says, and the books are whole."""
         self.settle()
+        self.settle_all_reversals()
         self.balances_agree()
+        self.reversals_agree()
         for charge in self.model.charges.values():
             found = self.do(get_charge(self.money.charges, charge.id, None))
             assert (found.state, found.failure_reason) == (charge.state, charge.reason)
         for request in self.model.requests.values():
             assert self.do(get_credit_request(self.money.vendors, request.id, None)).state == request.state
         books = self.do(self.money.books())
-        assert (books.findings, books.drift, books.pending_charges) == ([], 0, 0)
+        assert (books.findings, books.drift, books.pending_charges, books.pending_reversals) == ([], 0, 0, 0)
 
 
 @pytest.fixture
@@ -242,7 +239,7 @@ def machine(databases: Databases) -> Iterator[type[MoneyMachine]]:
 
 @pytest.mark.timeout(400)  # a failure is made as small as it can be, for up to five minutes
 def test_databases_and_model_agree_whatever_is_done(machine: type[MoneyMachine]) -> None:
-    """Requests, approvals, charges, retries, debits and settlements in any order, suspensions and limits."""
+    """Requests, approvals, charges, reversals, retries, debits and settlements in any order, suspensions and limits."""
     bounds = settings(
         max_examples=EXAMPLES,
         stateful_step_count=STEPS,
