@@ -11,6 +11,9 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescri
 
 from shared.principal import Role
 
+DRY_RUN = "dry_run"
+"""Name of the request field that asks for a check without an effect."""
+
 
 class RateLimitClass(IntEnum):
     """The numbers of charging.options.v1.RateLimitClass."""
@@ -36,7 +39,8 @@ class MethodPolicy:
     """Guard of one RPC; see charging.options.v1.Policy for what each field means.
 
     `name` is the full method name, `/package.Service/Method`. `repeatable` says that a door may send the call again, with the same ids,
-    when its outcome is unknown: the contract's `idempotency_level`.
+    when its outcome is unknown: the contract's `idempotency_level`. `dry_runs` says that the request has a field `dry_run`: a call with it
+    changes nothing, so it neither takes an idempotency key nor leaves one behind.
     """
 
     name: str
@@ -49,6 +53,7 @@ class MethodPolicy:
     coalesce: bool
     waitable: bool
     repeatable: bool
+    dry_runs: bool = False
 
 
 def method_name(method: MethodDescriptor) -> str:
@@ -74,6 +79,7 @@ def policy_of(method: MethodDescriptor) -> MethodPolicy | None:
         coalesce=policy.coalesce,
         waitable=policy.waitable,
         repeatable=options.idempotency_level != descriptor_pb2.MethodOptions.IDEMPOTENCY_UNKNOWN,
+        dry_runs=DRY_RUN in method.input_type.fields_by_name,
     )
 
 

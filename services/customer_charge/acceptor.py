@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 from services.customer_charge.domain.charges import ChargeOrder
-from services.customer_charge.existence import Existence
+from services.customer_charge.existence import Existence, missing_party
 from services.customer_charge.operations.accept_charges import Accepted, accept_charges
 from shared.batching import NaturalBatcher
 from shared.database import Database
@@ -67,7 +67,11 @@ class Acceptor:
         results: list[Accepted | ChargingError] = []
         for start in range(0, len(orders), MAX_BATCH):
             chunk = orders[start : start + MAX_BATCH]
-            refused = {order.charge_id: error for order in chunk if (error := _missing(order, vendors, customers))}
+            refused = {
+                order.charge_id: error
+                for order in chunk
+                if (error := missing_party(order.vendor_id, order.customer_id, vendors, customers))
+            }
             good = [order for order in chunk if order.charge_id not in refused]
             accepted = iter(await self._accept_batch(good) if good else [])
             results += [refused.get(order.charge_id) or next(accepted) for order in chunk]
@@ -91,14 +95,6 @@ class Acceptor:
     async def _require(existence: Existence, kind: str, field: str, identifier: int) -> None:
         if identifier not in await existence.find({identifier}):
             raise NotFound.of(kind, identifier, field)
-
-
-def _missing(order: ChargeOrder, vendors: set[int], customers: set[int]) -> NotFound | None:
-    if order.vendor_id not in vendors:
-        return NotFound.of("vendor", order.vendor_id, "vendor_id")
-    if order.customer_id not in customers:
-        return NotFound.of("customer", order.customer_id, "customer_id")
-    return None
 
 
 def known_rollback(error: Exception) -> bool:

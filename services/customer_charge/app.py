@@ -5,6 +5,7 @@ from charging.customer_charge.v1 import events_pb2_grpc as events_rpc
 from charging.customer_charge.v1 import reversal_pb2_grpc as reversal_rpc
 
 from services.customer_charge.acceptor import Acceptor
+from services.customer_charge.dry_runs import DryRuns
 from services.customer_charge.existence import Existence
 from services.customer_charge.handlers.books import BooksServicer
 from services.customer_charge.handlers.charges import ChargeServicer
@@ -46,14 +47,16 @@ class CustomerChargeApp:
         ledger = VendorCreditClient(self._vendor_credit, lambda: tokens.token("vendor_credit"))
         self._trust = TrustCopy(remote_fetch(self._identity, tokens))
         self._guards = Guards(settings, SERVICE, self._trust, registry)
+        vendors, customers = Existence(ledger.existing), Existence(self._existing_customers)
         self.acceptor = Acceptor(
             self.database,
             slots=settings.settle_slots,
-            vendors=Existence(ledger.existing),
-            customers=Existence(self._existing_customers),
+            vendors=vendors,
+            customers=customers,
             wake=self._waker.wake,
             observe=self._guards.observer("accept"),
         )
+        dry_runs = DryRuns(vendors=vendors, customers=customers, ledger=ledger)
         self._watch = SettlementWatch(self.database)
         self._reversal_watch = SettlementWatch(self.database, final_reversals)
         self.table = self._guards.table(
@@ -61,7 +64,7 @@ class CustomerChargeApp:
                 (rpc.add_CustomerServiceServicer_to_server, CustomerServicer(self.database)),
                 (
                     rpc.add_ChargeServiceServicer_to_server,
-                    ChargeServicer(self.database, self.acceptor, self._watch),
+                    ChargeServicer(self.database, self.acceptor, dry_runs, self._watch),
                 ),
                 (
                     reversal_rpc.add_ReversalServiceServicer_to_server,

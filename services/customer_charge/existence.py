@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Iterable
 from itertools import islice
 
+from shared.errors import NotFound
+
 CAPACITY = 200_000
 """Most ids remembered, about 20 MB; beyond it those learnt first are looked up again."""
 
@@ -31,3 +33,12 @@ class Existence:
                 del self._known[oldest]
             found |= new
         return found
+
+
+def missing_party(vendor_id: int, customer_id: int, vendors: set[int], customers: set[int]) -> NotFound | None:
+    """Return the error for a vendor or customer that is not among those found, None when both are."""
+    if vendor_id not in vendors:
+        return NotFound.of("vendor", vendor_id, "vendor_id")
+    if customer_id not in customers:
+        return NotFound.of("customer", customer_id, "customer_id")
+    return None

@@ -7,7 +7,7 @@ import grpc
 import structlog
 from charging.vendor_credit.v1 import vendor_credit_pb2, vendor_credit_pb2_grpc
 
-from services.customer_charge.domain.charges import PendingCharge, Verdict
+from services.customer_charge.domain.charges import FailureReason, PendingCharge, Verdict
 from services.customer_charge.reversal_ledger import ReversalCreditClient
 from shared.errors import Unavailable
 
@@ -17,11 +17,11 @@ DEBIT_TIMEOUT_SECONDS = 10.0
 LOOKUP_TIMEOUT_SECONDS = 5.0
 
 FAILURE_REASONS = {
-    vendor_credit_pb2.REFUSAL_REASON_INSUFFICIENT_CREDIT: 1,
-    vendor_credit_pb2.REFUSAL_REASON_VENDOR_SUSPENDED: 2,
-    vendor_credit_pb2.REFUSAL_REASON_VENDOR_NOT_FOUND: 3,
+    vendor_credit_pb2.REFUSAL_REASON_INSUFFICIENT_CREDIT: FailureReason.INSUFFICIENT_CREDIT,
+    vendor_credit_pb2.REFUSAL_REASON_VENDOR_SUSPENDED: FailureReason.VENDOR_SUSPENDED,
+    vendor_credit_pb2.REFUSAL_REASON_VENDOR_NOT_FOUND: FailureReason.VENDOR_NOT_FOUND,
 }
-"""The vendor ledger's refusal reasons as charging.customer_charge.v1.FailureReason."""
+"""The vendor ledger's refusal reasons as those of a failed charge."""
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -39,15 +39,15 @@ class VendorCreditClient:
 
     async def debit(self, pending: Sequence[PendingCharge]) -> list[Verdict]:
         """Return one sticky verdict per charge, in order. Raises Unavailable; asking again is always safe."""
-        request = vendor_credit_pb2.DebitVendorsRequest(
-            debits=[
-                vendor_credit_pb2.Debit(charge_id=charge.charge_id, vendor_id=charge.vendor_id, amount=charge.amount) for charge in pending
-            ]
-        )
+        request = vendor_credit_pb2.DebitVendorsRequest(debits=_debits(pending))
         response = await self._ask(self._debits.DebitVendors(request, timeout=DEBIT_TIMEOUT_SECONDS, metadata=self._metadata()))
-        if len(response.decisions) != len(pending):
-            raise _unreachable("the answer does not match the question")
-        return [_verdict(charge, decision) for charge, decision in zip(pending, response.decisions, strict=True)]
+        return _verdicts(pending, response.decisions)
+
+    async def preview(self, pending: Sequence[PendingCharge]) -> list[Verdict]:
+        """Return how each charge, none of which was decided before, would be decided now, in order. Raises Unavailable."""
+        request = vendor_credit_pb2.PreviewDebitsRequest(debits=_debits(pending))
+        call = self._debits.PreviewDebits(request, timeout=LOOKUP_TIMEOUT_SECONDS, metadata=self._metadata(), wait_for_ready=True)
+        return _verdicts(pending, (await self._ask(call)).decisions)
 
     async def existing(self, vendor_ids: set[int]) -> set[int]:
         """Return those of the vendors that exist. Raises Unavailable."""
@@ -83,6 +83,16 @@ class VendorCreditClient:
             return await call
         except grpc.aio.AioRpcError as error:
             raise _unreachable(f"{error.code().name}: {error.details()}") from error
+
+
+def _debits(pending: Sequence[PendingCharge]) -> list[vendor_credit_pb2.Debit]:
+    return [vendor_credit_pb2.Debit(charge_id=charge.charge_id, vendor_id=charge.vendor_id, amount=charge.amount) for charge in pending]
+
+
+def _verdicts(pending: Sequence[PendingCharge], decisions: Sequence[vendor_credit_pb2.DebitDecision]) -> list[Verdict]:
+    if len(decisions) != len(pending):
+        raise _unreachable("the answer does not match the question")
+    return [_verdict(charge, decision) for charge, decision in zip(pending, decisions, strict=True)]
 
 
 def _verdict(charge: PendingCharge, decision: vendor_credit_pb2.DebitDecision) -> Verdict:

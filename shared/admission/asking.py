@@ -8,7 +8,7 @@ from shared.admission.asks import Ask, address_group, key_of
 from shared.admission.limits import Algorithm, Quota, contracted_quota
 from shared.call import Call
 from shared.errors import InvalidArgument
-from shared.policy import IdempotencyScope, MethodPolicy, RateLimitClass, value_at
+from shared.policy import DRY_RUN, IdempotencyScope, MethodPolicy, RateLimitClass, value_at
 
 IDEMPOTENCY_KEY = "idempotency-key"
 KEY_FORM = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
@@ -43,12 +43,12 @@ def ask_of(call: Call, request: object, default: Quota) -> Ask | None:
 def _claim_key(call: Call, request: object) -> bytes:
     """Return the Redis key of the call's claim, empty for a call that claims nothing.
 
-    A key sent with a method that takes none is ignored, as HTTP asks of headers that mean nothing to a resource. A call that came without
-    a key gets one made of its call id: it is the same for every time that its door sends it. Such a key is nobody else's, so it needs no
-    claim; if the door sends the call again, PostgreSQL tells the repetition.
+    A key sent with a method or a dry run that takes none is ignored, as HTTP asks of headers that mean nothing to a resource. A call that
+    came without a key gets one made of its call id: it is the same for every time that its door sends it. Such a key is nobody else's, so
+    it needs no claim; if the door sends the call again, PostgreSQL tells the repetition.
     """
     scope = call.policy.idempotency_scope
-    if scope is IdempotencyScope.NONE:
+    if scope is IdempotencyScope.NONE or (call.policy.dry_runs and getattr(request, DRY_RUN)):
         return NO_KEY
     key = call.metadata.get(IDEMPOTENCY_KEY)
     made_key = f"auto-{call.call_id}"

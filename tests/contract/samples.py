@@ -170,6 +170,13 @@ _VENDOR_CREDIT = {
     "ReversalCreditService/GetReversalCredits": Sample(
         _fixed(lambda _: reversal_credit_pb.GetReversalCreditsRequest(reversal_ids=[str(uuid4())]))
     ),
+    "DebitService/PreviewDebits": Sample(
+        _fixed(
+            lambda world: vendor_pb.PreviewDebitsRequest(
+                debits=[vendor_pb.Debit(charge_id=str(uuid4()), vendor_id=world.ours.vendor, amount=CHARGE)]
+            )
+        )
+    ),
     "VendorAuditService/VerifyVendorLedgers": Sample(_fixed(lambda _: vendor_pb.VerifyVendorLedgersRequest())),
     "VendorAuditService/ListDebits": Sample(_fixed(lambda _: vendor_pb.ListDebitsRequest(page_size=2))),
     "VendorAuditService/GetDecisions": Sample(_fixed(lambda world: vendor_pb.GetDecisionsRequest(charge_ids=[world.ours.charge]))),

@@ -86,6 +86,7 @@ class Stack:
         write_peer_keys(keys_dir)
         self.databases = databases
         self.keys_dir = keys_dir
+        self.redis_url = redis_url
         self.ports = {service: free_port() for service in SERVICES}
         self.tokens: dict[str, str] = {}
         self.user_ids: dict[str, int] = {}

@@ -14,6 +14,14 @@ class ChargeState(IntEnum):
     FAILED = 3
 
 
+class FailureReason(IntEnum):
+    """The numbers of charging.customer_charge.v1.FailureReason."""
+
+    INSUFFICIENT_CREDIT = 1
+    VENDOR_SUSPENDED = 2
+    VENDOR_NOT_FOUND = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Charge:
     """A charge as it is now; amounts in minor units. `failure_reason` is a charging.customer_charge.v1.FailureReason.

@@ -4,7 +4,8 @@ from charging.customer_charge.v1 import customer_charge_pb2 as pb
 from charging.customer_charge.v1 import customer_charge_pb2_grpc
 
 from services.customer_charge.acceptor import Acceptor
-from services.customer_charge.domain.charges import Charge, ChargeOrder, ChargeState
+from services.customer_charge.domain.charges import Charge, ChargeOrder, ChargeState, PendingCharge
+from services.customer_charge.dry_runs import DryRuns
 from services.customer_charge.handlers.page_tokens import page_token_charge
 from services.customer_charge.operations import read_charges
 from services.customer_charge.operations.accept_charges import Accepted
@@ -27,14 +28,20 @@ ANSWER_SECONDS = 0.25
 class ChargeServicer(customer_charge_pb2_grpc.ChargeServiceServicer):
     """Serves charges."""
 
-    def __init__(self, database: Database, acceptor: Acceptor, watch: SettlementWatch) -> None:
+    def __init__(self, database: Database, acceptor: Acceptor, dry_runs: DryRuns, watch: SettlementWatch) -> None:
         self._database = database
         self._acceptor = acceptor
+        self._dry_runs = dry_runs
         self._watch = watch
 
     async def IncreaseCredit(self, request: pb.IncreaseCreditRequest, context: Context) -> pb.IncreaseCreditResponse:
-        """Accept one charge, and wait for its final state if asked to."""
+        """Accept one charge, and wait for its final state if asked to; or only check it."""
         call = current_call()
+        if request.dry_run:
+            (error,) = await self._dry_runs.check([PendingCharge(call.call_id, request.vendor_id, request.customer_id, request.amount)])
+            if error is not None:
+                raise error
+            return pb.IncreaseCreditResponse(status=pb.CHARGE_STATE_VALIDATED)
         accepted = await self._acceptor.accept(
             ChargeOrder(
                 charge_id=call.call_id,
@@ -66,8 +73,10 @@ class ChargeServicer(customer_charge_pb2_grpc.ChargeServiceServicer):
             return charge
 
     async def BatchIncreaseCredit(self, request: pb.BatchIncreaseCreditRequest, context: Context) -> pb.BatchIncreaseCreditResponse:
-        """Accept many charges of one caller."""
+        """Accept many charges of one caller, or only check them."""
         call = current_call()
+        if request.dry_run:
+            return await self._check_batch(request, call)
         principal = call.caller.subject
         orders = [
             ChargeOrder(
@@ -84,6 +93,17 @@ class ChargeServicer(customer_charge_pb2_grpc.ChargeServiceServicer):
         ]
         results = await self._acceptor.accept_many(orders)
         return pb.BatchIncreaseCreditResponse(results=[_batch_result(result) for result in results])
+
+    async def _check_batch(self, request: pb.BatchIncreaseCreditRequest, call: Call) -> pb.BatchIncreaseCreditResponse:
+        charges = [
+            PendingCharge(derived_id(call.call_id, index), item.vendor_id, item.customer_id, item.amount)
+            for index, item in enumerate(request.items)
+        ]
+        results = [
+            pb.BatchResult(valid=True) if error is None else pb.BatchResult(error=_item_error(error))
+            for error in await self._dry_runs.check(charges)
+        ]
+        return pb.BatchIncreaseCreditResponse(results=results, status=pb.CHARGE_STATE_VALIDATED)
 
     async def ResolveCharge(self, request: pb.ResolveChargeRequest, context: Context) -> pb.ResolveChargeResponse:
         """Return the charge of a key, final if that was waited for, or seal the key."""
@@ -122,7 +142,11 @@ def _batch_result(result: Accepted | ChargingError) -> pb.BatchResult:
         # Ten thousand of them would not fit into one message; the caller has just sent it.
         message.ClearField("metadata")
         return pb.BatchResult(charge=message, replayed=result.replayed)
-    return pb.BatchResult(error=pb.ItemError(reason=result.reason, message=result.message, code=int(result.code)))
+    return pb.BatchResult(error=_item_error(result))
+
+
+def _item_error(error: ChargingError) -> pb.ItemError:
+    return pb.ItemError(reason=error.reason, message=error.message, code=int(error.code), metadata=error.metadata)
 
 
 def resolved_message(charge: Charge | None) -> pb.ResolvedCharge:

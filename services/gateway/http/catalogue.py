@@ -63,6 +63,12 @@ CATALOGUE: Mapping[str, Reason] = {
         409, "The credit request is decided already", "A request is approved, rejected, cancelled or expired once; submit a new one."
     ),
     "FOUR_EYES": Reason(409, "Submitter and approver are the same person", "Let another operator approve."),
+    "INSUFFICIENT_CREDIT": Reason(
+        402,
+        "The vendor's credit does not cover the amount",
+        "The metadata says what is available and what is missing. Ask for credit first.",
+    ),
+    "VENDOR_SUSPENDED": Reason(409, "The vendor is suspended", "Ask an operator. A charge would be accepted, and then fail."),
     "BALANCE_CAP": Reason(409, "The balance would pass its cap", "Approve a smaller request."),
     "CREDIT_LIMIT_IN_USE": Reason(409, "The credit limit is in use", "A limit cannot be set below what the vendor already owes."),
     "CHARGE_NOT_SUCCEEDED": Reason(

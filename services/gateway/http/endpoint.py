@@ -130,8 +130,8 @@ class Endpoint:
     def _success(self, answer: Answer, headers: list[Header]) -> Response:
         message = self._parse_response(answer.message)
         status = self._status(message)
-        if self._location is not None:
-            headers.append((b"location", self._location(message)))
+        if self._location is not None and (location := self._location(message)) is not None:
+            headers.append((b"location", location))
         if status == NO_CONTENT:
             return Response(status, headers)
         headers.append(_JSON)

@@ -37,7 +37,7 @@ _BY_CODE: Mapping[int, tuple[int, str]] = {
 }
 """Status and reason of each code; a reason of the service's own replaces the latter. All other codes mean that something broke: 500."""
 
-_STATUS_BY_REASON: Mapping[str, int] = {"IDEMPOTENCY_KEY_REUSED": 422}
+_STATUS_BY_REASON: Mapping[str, int] = {"IDEMPOTENCY_KEY_REUSED": 422, "INSUFFICIENT_CREDIT": 402}
 """Reasons that HTTP has a closer status for than their code has."""
 
 

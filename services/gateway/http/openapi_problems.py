@@ -41,6 +41,8 @@ def problem_statuses(policy: MethodPolicy, *, takes_body: bool) -> list[int]:
     statuses = {*_EVERY_CALL}
     statuses |= set() if policy.open else {403}
     statuses |= {413, 415} if takes_body else set()
+    # A dry run of what moves money tells when there is not enough of it.
+    statuses |= {402} if policy.dry_runs and policy.idempotency_scope is IdempotencyScope.VENDOR else set()
     statuses |= {422} if policy.idempotency_scope is not IdempotencyScope.NONE else set()
     return sorted(statuses)
 

@@ -43,16 +43,22 @@ def status_rule(method: MethodDescriptor) -> Callable[[Any], int]:
     return status
 
 
-def location_rule(method: MethodDescriptor) -> Callable[[Any], bytes] | None:
-    """Return the function that tells the Location of a response message, None where the contract gives none."""
+def location_rule(method: MethodDescriptor) -> Callable[[Any], bytes | None] | None:
+    """Return the function that tells the Location of a response message, None where the contract gives none.
+
+    An answer that does not name the object, such as that of a dry run, has no Location either.
+    """
     template = http_facts_of(method).location
     if not template:
         return None
     literals = re.split(r"\{[^}]*\}", template)
     getters = [_getter(method, path) for path in re.findall(r"\{([^}]*)\}", template)]
 
-    def location(message: Any) -> bytes:
-        values = [quote(str(value_of(message)), safe="") for value_of in getters]
+    def location(message: Any) -> bytes | None:
+        named = [value_of(message) for value_of in getters]
+        if not all(named):
+            return None
+        values = [quote(str(value), safe="") for value in named]
         return "".join(part for pair in zip(literals, [*values, ""], strict=True) for part in pair).encode()
 
     return location

@@ -13,7 +13,7 @@ from services.vendor_credit.operations.decide_credit_request import (
     cancel_credit_request,
     reject_credit_request,
 )
-from services.vendor_credit.operations.submit_credit_request import submit_credit_request
+from services.vendor_credit.operations.submit_credit_request import check_credit_request, submit_credit_request
 from shared.call import current_call
 from shared.database import Database
 from shared.interceptors.types import Context
@@ -35,7 +35,10 @@ class CreditRequestServicer(vendor_credit_pb2_grpc.CreditRequestServiceServicer)
         self._wake = wake
 
     async def SubmitCreditRequest(self, request: pb.SubmitCreditRequestRequest, context: Context) -> pb.SubmitCreditRequestResponse:
-        """Record a request once per key."""
+        """Record a request once per key, or only check it."""
+        if request.dry_run:
+            await check_credit_request(self._database, request.vendor_id)
+            return pb.SubmitCreditRequestResponse(status=pb.ACKNOWLEDGEMENT_VALIDATED)
         call = current_call()
         made, replayed = await submit_credit_request(
             self._database,

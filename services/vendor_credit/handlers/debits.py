@@ -5,6 +5,7 @@ from charging.vendor_credit.v1 import vendor_credit_pb2_grpc
 
 from services.vendor_credit.domain.debits import Debit, Decision
 from services.vendor_credit.operations.debit_vendors import debit_vendors
+from services.vendor_credit.operations.preview_debits import preview_debits
 from shared.database import Database
 from shared.interceptors.types import Context
 
@@ -17,9 +18,17 @@ class DebitServicer(vendor_credit_pb2_grpc.DebitServiceServicer):
 
     async def DebitVendors(self, request: pb.DebitVendorsRequest, context: Context) -> pb.DebitVendorsResponse:
         """Decide a batch."""
-        debits = [Debit(each.charge_id, each.vendor_id, each.amount) for each in request.debits]
-        decisions = await debit_vendors(self._database, debits)
+        decisions = await debit_vendors(self._database, [_debit(each) for each in request.debits])
         return pb.DebitVendorsResponse(decisions=[decision_message(decision) for decision in decisions])
+
+    async def PreviewDebits(self, request: pb.PreviewDebitsRequest, context: Context) -> pb.PreviewDebitsResponse:
+        """Tell how a batch would be decided."""
+        decisions = await preview_debits(self._database, [_debit(each) for each in request.debits])
+        return pb.PreviewDebitsResponse(decisions=[decision_message(decision) for decision in decisions])
+
+
+def _debit(message: pb.Debit) -> Debit:
+    return Debit(message.charge_id, message.vendor_id, message.amount)
 
 
 def decision_message(decision: Decision) -> pb.DebitDecision:

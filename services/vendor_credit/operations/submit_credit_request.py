@@ -7,6 +7,12 @@ from shared.database import Connection, Database
 from shared.errors import NotFound
 
 
+async def check_credit_request(database: Database, vendor_id: int) -> None:
+    """Check what `submit_credit_request` checks of a request with a new key, and record nothing. Raises NotFound for a missing vendor."""
+    async with database.reading() as connection:
+        await _require_vendor(connection, vendor_id)
+
+
 async def submit_credit_request(
     database: Database, *, vendor_id: int, amount: int, principal: str, key: str, note: str = "", evidence_reference: str = ""
 ) -> tuple[CreditRequest, bool]:
@@ -18,8 +24,7 @@ async def submit_credit_request(
     said = {name: text for name, text in (("note", note), ("evidence_reference", evidence_reference)) if text}
 
     async def work(connection: Connection) -> tuple[CreditRequest, bool]:
-        if not await vendors.existing_vendors(connection, [vendor_id]):
-            raise NotFound.of("vendor", vendor_id, "vendor_id")
+        await _require_vendor(connection, vendor_id)
         now = utc_now()
         request_id = await credit_requests.next_request_id(connection)
         made_before = await write_keys.claim_key(
@@ -38,3 +43,8 @@ async def submit_credit_request(
         return request, made_before is not None
 
     return await database.transact(work)
+
+
+async def _require_vendor(connection: Connection, vendor_id: int) -> None:
+    if not await vendors.existing_vendors(connection, [vendor_id]):
+        raise NotFound.of("vendor", vendor_id, "vendor_id")

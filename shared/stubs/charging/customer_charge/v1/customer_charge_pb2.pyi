@@ -37,6 +37,8 @@ class _ChargeStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChargeSta
     """Vendor debited, customer credited. Final."""
     CHARGE_STATE_FAILED: _ChargeState.ValueType  # 3
     """Refused; no balance was changed. Final."""
+    CHARGE_STATE_VALIDATED: _ChargeState.ValueType  # 5
+    """Never stored; answers a dry run: checked, and nothing was changed."""
 
 class ChargeState(_ChargeState, metaclass=_ChargeStateEnumTypeWrapper):
     """Life of a charge."""
@@ -49,6 +51,8 @@ CHARGE_STATE_SUCCEEDED: ChargeState.ValueType  # 2
 """Vendor debited, customer credited. Final."""
 CHARGE_STATE_FAILED: ChargeState.ValueType  # 3
 """Refused; no balance was changed. Final."""
+CHARGE_STATE_VALIDATED: ChargeState.ValueType  # 5
+"""Never stored; answers a dry run: checked, and nothing was changed."""
 Global___ChargeState: _TypeAlias = ChargeState  # noqa: Y015
 
 class _ResolvedState:
@@ -383,6 +387,7 @@ class IncreaseCreditRequest(_message.Message):
     WAIT_SECONDS_FIELD_NUMBER: _builtins.int
     EXTERNAL_ID_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
     vendor_id: _builtins.int
     """The vendor that pays."""
     customer_id: _builtins.int
@@ -394,6 +399,10 @@ class IncreaseCreditRequest(_message.Message):
     external_id: _builtins.str
     """The caller's own name for the charge, for example an order number; charges are found by it. Not unique, and part of what an idempotency
     key stands for. Empty: none. Up to 64 printable ASCII characters without a blank at either end.
+    """
+    dry_run: _builtins.bool
+    """True only checks what would become of the charge as things are now, and changes nothing. An idempotency key is ignored, and free after
+    it as it was before; charges that are not final yet are not counted.
     """
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
@@ -411,10 +420,11 @@ class IncreaseCreditRequest(_message.Message):
         wait_seconds: _builtins.int = ...,
         external_id: _builtins.str = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        dry_run: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "customer_id", b"customer_id", "external_id", b"external_id", "metadata", b"metadata", "vendor_id", b"vendor_id", "wait_seconds", b"wait_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "customer_id", b"customer_id", "dry_run", b"dry_run", "external_id", b"external_id", "metadata", b"metadata", "vendor_id", b"vendor_id", "wait_seconds", b"wait_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -429,10 +439,10 @@ class IncreaseCreditResponse(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
     status: Global___ChargeState.ValueType
-    """ACCEPTED; for a caller that asked to wait, the state the charge is in when the answer is sent."""
+    """ACCEPTED; for a caller that asked to wait, the state the charge is in when the answer is sent; VALIDATED for a dry run."""
     @_builtins.property
     def data(self) -> Global___Charge:
-        """The charge as it is now."""
+        """The charge as it is now. Absent for a dry run."""
 
     def __init__(
         self,
@@ -455,6 +465,9 @@ class BatchIncreaseCreditRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ITEMS_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    dry_run: _builtins.bool
+    """True only checks what would become of the charges, one after the other, and changes nothing."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchItem]:
         """1 to 10,000 charges."""
@@ -463,10 +476,11 @@ class BatchIncreaseCreditRequest(_message.Message):
         self,
         *,
         items: _abc.Iterable[Global___BatchItem] | None = ...,
+        dry_run: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "items", b"items"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -479,6 +493,9 @@ class BatchIncreaseCreditResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULTS_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    status: Global___ChargeState.ValueType
+    """VALIDATED for a dry run, whatever the results; absent otherwise."""
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchResult]:
         """One result per item, in the order of the items."""
@@ -487,12 +504,15 @@ class BatchIncreaseCreditResponse(_message.Message):
         self,
         *,
         results: _abc.Iterable[Global___BatchResult] | None = ...,
+        status: Global___ChargeState.ValueType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_status", b"_status", "status", b"status"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_status", b"_status", "results", b"results", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__status: _TypeAlias = _typing.Literal["status"]  # noqa: Y015
+    _WhichOneofArgType__status: _TypeAlias = _typing.Literal["_status", b"_status"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__status) -> _WhichOneofReturnType__status | None: ...
 
 Global___BatchIncreaseCreditResponse: _TypeAlias = BatchIncreaseCreditResponse  # noqa: Y015
 
@@ -1131,15 +1151,18 @@ class BatchResult(_message.Message):
     CHARGE_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    VALID_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
     """True when the key was used before and `charge` is the charge made then."""
+    valid: _builtins.bool
+    """True for an item that a dry run found nothing against; absent otherwise."""
     @_builtins.property
     def charge(self) -> Global___Charge:
         """The charge; absent when there is an error."""
 
     @_builtins.property
     def error(self) -> Global___ItemError:
-        """Why the item was not accepted."""
+        """Why the item was not accepted, or would not have been charged."""
 
     def __init__(
         self,
@@ -1147,12 +1170,15 @@ class BatchResult(_message.Message):
         charge: Global___Charge | None = ...,
         replayed: _builtins.bool = ...,
         error: Global___ItemError | None = ...,
+        valid: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "error", b"error"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_valid", b"_valid", "charge", b"charge", "error", b"error", "valid", b"valid"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "error", b"error", "replayed", b"replayed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_valid", b"_valid", "charge", b"charge", "error", b"error", "replayed", b"replayed", "valid", b"valid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__valid: _TypeAlias = _typing.Literal["valid"]  # noqa: Y015
+    _WhichOneofArgType__valid: _TypeAlias = _typing.Literal["_valid", b"_valid"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__valid) -> _WhichOneofReturnType__valid | None: ...
 
 Global___BatchResult: _TypeAlias = BatchResult  # noqa: Y015
 
@@ -1162,25 +1188,51 @@ class ItemError(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """UPPER_SNAKE reason of the error catalogue."""
     message: _builtins.str
     """One sentence for people."""
     code: _builtins.int
     """google.rpc.Code that a single call would have ended with."""
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The variables of the message, for example `shortfall`."""
+
     def __init__(
         self,
         *,
         reason: _builtins.str = ...,
         message: _builtins.str = ...,
         code: _builtins.int = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "message", b"message", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "message", b"message", "metadata", b"metadata", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

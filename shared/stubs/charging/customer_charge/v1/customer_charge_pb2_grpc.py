@@ -279,6 +279,10 @@ class ChargeServiceServicer:
         """Accepts one charge. An answer means that the charge is durable and will reach a final state whatever crashes: succeeded, or failed with
         a reason. Idempotent per (vendor, idempotency key); a caller without a key gets one made at the door.
 
+        A dry run makes the same checks, and those that a charge meets later, as things are now, and changes nothing: VALIDATED, or the error
+        that the charge would have ended with: FAILED_PRECONDITION (INSUFFICIENT_CREDIT with `available` and `shortfall` in the metadata,
+        VENDOR_SUSPENDED).
+
         Errors: NOT_FOUND for a vendor or customer that is missing or not the caller's; INVALID_ARGUMENT; ABORTED (IDEMPOTENCY_KEY_RUNNING,
         KEY_SEALED); FAILED_PRECONDITION (IDEMPOTENCY_KEY_REUSED) for a key used with another payload; RESOURCE_EXHAUSTED.
         """
@@ -289,6 +293,7 @@ class ChargeServiceServicer:
     def BatchIncreaseCredit(self, request, context):
         """Accepts many charges of one caller. Every item has its own idempotency key and its own result: a charge, or an error that says what
         IncreaseCredit would have said. Errors of the call itself: INVALID_ARGUMENT, NOT_FOUND for another's vendor, RESOURCE_EXHAUSTED.
+        A dry run checks the items in order, as if those before had been charged, and changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -113,12 +113,17 @@ class ChargeServiceStub:
     """Accepts one charge. An answer means that the charge is durable and will reach a final state whatever crashes: succeeded, or failed with
     a reason. Idempotent per (vendor, idempotency key); a caller without a key gets one made at the door.
 
+    A dry run makes the same checks, and those that a charge meets later, as things are now, and changes nothing: VALIDATED, or the error
+    that the charge would have ended with: FAILED_PRECONDITION (INSUFFICIENT_CREDIT with `available` and `shortfall` in the metadata,
+    VENDOR_SUSPENDED).
+
     Errors: NOT_FOUND for a vendor or customer that is missing or not the caller's; INVALID_ARGUMENT; ABORTED (IDEMPOTENCY_KEY_RUNNING,
     KEY_SEALED); FAILED_PRECONDITION (IDEMPOTENCY_KEY_REUSED) for a key used with another payload; RESOURCE_EXHAUSTED.
     """
     BatchIncreaseCredit: _grpc.UnaryUnaryMultiCallable[_customer_charge_pb2.BatchIncreaseCreditRequest, _customer_charge_pb2.BatchIncreaseCreditResponse]
     """Accepts many charges of one caller. Every item has its own idempotency key and its own result: a charge, or an error that says what
     IncreaseCredit would have said. Errors of the call itself: INVALID_ARGUMENT, NOT_FOUND for another's vendor, RESOURCE_EXHAUSTED.
+    A dry run checks the items in order, as if those before had been charged, and changes nothing.
     """
     ResolveCharge: _grpc.UnaryUnaryMultiCallable[_customer_charge_pb2.ResolveChargeRequest, _customer_charge_pb2.ResolveChargeResponse]
     """Tells for certain what became of an idempotency key, for a caller that got no answer. A key that made a charge, alone or in a batch,
@@ -142,12 +147,17 @@ class ChargeServiceAsyncStub(ChargeServiceStub):
     """Accepts one charge. An answer means that the charge is durable and will reach a final state whatever crashes: succeeded, or failed with
     a reason. Idempotent per (vendor, idempotency key); a caller without a key gets one made at the door.
 
+    A dry run makes the same checks, and those that a charge meets later, as things are now, and changes nothing: VALIDATED, or the error
+    that the charge would have ended with: FAILED_PRECONDITION (INSUFFICIENT_CREDIT with `available` and `shortfall` in the metadata,
+    VENDOR_SUSPENDED).
+
     Errors: NOT_FOUND for a vendor or customer that is missing or not the caller's; INVALID_ARGUMENT; ABORTED (IDEMPOTENCY_KEY_RUNNING,
     KEY_SEALED); FAILED_PRECONDITION (IDEMPOTENCY_KEY_REUSED) for a key used with another payload; RESOURCE_EXHAUSTED.
     """
     BatchIncreaseCredit: _aio.UnaryUnaryMultiCallable[_customer_charge_pb2.BatchIncreaseCreditRequest, _customer_charge_pb2.BatchIncreaseCreditResponse]  # type: ignore[assignment]
     """Accepts many charges of one caller. Every item has its own idempotency key and its own result: a charge, or an error that says what
     IncreaseCredit would have said. Errors of the call itself: INVALID_ARGUMENT, NOT_FOUND for another's vendor, RESOURCE_EXHAUSTED.
+    A dry run checks the items in order, as if those before had been charged, and changes nothing.
     """
     ResolveCharge: _aio.UnaryUnaryMultiCallable[_customer_charge_pb2.ResolveChargeRequest, _customer_charge_pb2.ResolveChargeResponse]  # type: ignore[assignment]
     """Tells for certain what became of an idempotency key, for a caller that got no answer. A key that made a charge, alone or in a batch,
@@ -174,6 +184,10 @@ class ChargeServiceServicer(metaclass=_abc_1.ABCMeta):
         """Accepts one charge. An answer means that the charge is durable and will reach a final state whatever crashes: succeeded, or failed with
         a reason. Idempotent per (vendor, idempotency key); a caller without a key gets one made at the door.
 
+        A dry run makes the same checks, and those that a charge meets later, as things are now, and changes nothing: VALIDATED, or the error
+        that the charge would have ended with: FAILED_PRECONDITION (INSUFFICIENT_CREDIT with `available` and `shortfall` in the metadata,
+        VENDOR_SUSPENDED).
+
         Errors: NOT_FOUND for a vendor or customer that is missing or not the caller's; INVALID_ARGUMENT; ABORTED (IDEMPOTENCY_KEY_RUNNING,
         KEY_SEALED); FAILED_PRECONDITION (IDEMPOTENCY_KEY_REUSED) for a key used with another payload; RESOURCE_EXHAUSTED.
         """
@@ -186,6 +200,7 @@ class ChargeServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_customer_charge_pb2.BatchIncreaseCreditResponse, _abc.Awaitable[_customer_charge_pb2.BatchIncreaseCreditResponse]]:
         """Accepts many charges of one caller. Every item has its own idempotency key and its own result: a charge, or an error that says what
         IncreaseCredit would have said. Errors of the call itself: INVALID_ARGUMENT, NOT_FOUND for another's vendor, RESOURCE_EXHAUSTED.
+        A dry run checks the items in order, as if those before had been charged, and changes nothing.
         """
 
     @_abc_1.abstractmethod

@@ -35,6 +35,8 @@ class _AcknowledgementEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ackno
     """Durable; the rest follows by itself."""
     ACKNOWLEDGEMENT_AWAITS_SECOND_APPROVAL: _Acknowledgement.ValueType  # 2
     """Durable, and a second operator must approve too before anything follows."""
+    ACKNOWLEDGEMENT_VALIDATED: _Acknowledgement.ValueType  # 3
+    """Checked for a dry run; nothing was recorded."""
 
 class Acknowledgement(_Acknowledgement, metaclass=_AcknowledgementEnumTypeWrapper):
     """Says that something was taken over durably."""
@@ -45,6 +47,8 @@ ACKNOWLEDGEMENT_ACCEPTED: Acknowledgement.ValueType  # 1
 """Durable; the rest follows by itself."""
 ACKNOWLEDGEMENT_AWAITS_SECOND_APPROVAL: Acknowledgement.ValueType  # 2
 """Durable, and a second operator must approve too before anything follows."""
+ACKNOWLEDGEMENT_VALIDATED: Acknowledgement.ValueType  # 3
+"""Checked for a dry run; nothing was recorded."""
 Global___Acknowledgement: _TypeAlias = Acknowledgement  # noqa: Y015
 
 class _CreditRequestState:
@@ -590,6 +594,7 @@ class SubmitCreditRequestRequest(_message.Message):
     AMOUNT_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     EVIDENCE_REFERENCE_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
     vendor_id: _builtins.int
     """The vendor that wants credit."""
     amount: _builtins.int
@@ -598,6 +603,8 @@ class SubmitCreditRequestRequest(_message.Message):
     """What the vendor wants to tell whoever decides; up to 500 characters."""
     evidence_reference: _builtins.str
     """Where the evidence is: the reference of a bank transfer, a purchase order, an invoice; up to 200 characters."""
+    dry_run: _builtins.bool
+    """True only checks the request, and records nothing. An idempotency key is ignored."""
     def __init__(
         self,
         *,
@@ -605,10 +612,11 @@ class SubmitCreditRequestRequest(_message.Message):
         amount: _builtins.int = ...,
         note: _builtins.str = ...,
         evidence_reference: _builtins.str = ...,
+        dry_run: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "evidence_reference", b"evidence_reference", "note", b"note", "vendor_id", b"vendor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "dry_run", b"dry_run", "evidence_reference", b"evidence_reference", "note", b"note", "vendor_id", b"vendor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -621,20 +629,26 @@ class SubmitCreditRequestResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DATA_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    status: Global___Acknowledgement.ValueType
+    """VALIDATED for a dry run; absent otherwise."""
     @_builtins.property
     def data(self) -> Global___CreditRequest:
-        """The request, pending."""
+        """The request, pending. Absent for a dry run."""
 
     def __init__(
         self,
         *,
         data: Global___CreditRequest | None = ...,
+        status: Global___Acknowledgement.ValueType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_status", b"_status", "data", b"data", "status", b"status"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_status", b"_status", "data", b"data", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__status: _TypeAlias = _typing.Literal["status"]  # noqa: Y015
+    _WhichOneofArgType__status: _TypeAlias = _typing.Literal["_status", b"_status"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__status) -> _WhichOneofReturnType__status | None: ...
 
 Global___SubmitCreditRequestResponse: _TypeAlias = SubmitCreditRequestResponse  # noqa: Y015
 
@@ -937,6 +951,54 @@ class DebitVendorsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DebitVendorsResponse: _TypeAlias = DebitVendorsResponse  # noqa: Y015
+
+@_typing.final
+class PreviewDebitsRequest(_message.Message):
+    """Debits to look at."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEBITS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def debits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Debit]:
+        """1 to 10,000 debits, of any number of vendors. Their charge ids are new: none was decided before."""
+
+    def __init__(
+        self,
+        *,
+        debits: _abc.Iterable[Global___Debit] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["debits", b"debits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewDebitsRequest: _TypeAlias = PreviewDebitsRequest  # noqa: Y015
+
+@_typing.final
+class PreviewDebitsResponse(_message.Message):
+    """How they would be decided."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECISIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def decisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___DebitDecision]:
+        """One decision per debit, in the order asked."""
+
+    def __init__(
+        self,
+        *,
+        decisions: _abc.Iterable[Global___DebitDecision] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decisions", b"decisions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewDebitsResponse: _TypeAlias = PreviewDebitsResponse  # noqa: Y015
 
 @_typing.final
 class VerifyVendorLedgersRequest(_message.Message):

@@ -686,6 +686,11 @@ class DebitServiceStub:
                 request_serializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.DebitVendorsRequest.SerializeToString,
                 response_deserializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.DebitVendorsResponse.FromString,
                 _registered_method=True)
+        self.PreviewDebits = channel.unary_unary(
+                '/charging.vendor_credit.v1.DebitService/PreviewDebits',
+                request_serializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.PreviewDebitsRequest.SerializeToString,
+                response_deserializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.PreviewDebitsResponse.FromString,
+                _registered_method=True)
 
 
 class DebitServiceServicer:
@@ -702,6 +707,14 @@ class DebitServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreviewDebits(self, request, context):
+        """Tells how debits would be decided as things are now, one after the other, and records nothing. Approved credit that is not posted yet
+        counts, as it would for a debit. Nothing is locked, so a debit may be decided otherwise right after. Errors: INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DebitServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -709,6 +722,11 @@ def add_DebitServiceServicer_to_server(servicer, server):
                     servicer.DebitVendors,
                     request_deserializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.DebitVendorsRequest.FromString,
                     response_serializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.DebitVendorsResponse.SerializeToString,
+            ),
+            'PreviewDebits': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewDebits,
+                    request_deserializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.PreviewDebitsRequest.FromString,
+                    response_serializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.PreviewDebitsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -739,6 +757,33 @@ class DebitService:
             '/charging.vendor_credit.v1.DebitService/DebitVendors',
             charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.DebitVendorsRequest.SerializeToString,
             charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.DebitVendorsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewDebits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/charging.vendor_credit.v1.DebitService/PreviewDebits',
+            charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.PreviewDebitsRequest.SerializeToString,
+            charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.PreviewDebitsResponse.FromString,
             options,
             channel_credentials,
             insecure,

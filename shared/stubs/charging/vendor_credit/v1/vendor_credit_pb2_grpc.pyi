@@ -284,6 +284,10 @@ class DebitServiceStub:
 
     Idempotent. Errors: INVALID_ARGUMENT; UNAVAILABLE and ABORTED are safe to retry with the same items.
     """
+    PreviewDebits: _grpc.UnaryUnaryMultiCallable[_vendor_credit_pb2.PreviewDebitsRequest, _vendor_credit_pb2.PreviewDebitsResponse]
+    """Tells how debits would be decided as things are now, one after the other, and records nothing. Approved credit that is not posted yet
+    counts, as it would for a debit. Nothing is locked, so a debit may be decided otherwise right after. Errors: INVALID_ARGUMENT.
+    """
 
 @_typing.type_check_only
 class DebitServiceAsyncStub(DebitServiceStub):
@@ -295,6 +299,10 @@ class DebitServiceAsyncStub(DebitServiceStub):
     first one. An item that repeats a charge id with another vendor or amount is answered MISMATCH and changes nothing.
 
     Idempotent. Errors: INVALID_ARGUMENT; UNAVAILABLE and ABORTED are safe to retry with the same items.
+    """
+    PreviewDebits: _aio.UnaryUnaryMultiCallable[_vendor_credit_pb2.PreviewDebitsRequest, _vendor_credit_pb2.PreviewDebitsResponse]  # type: ignore[assignment]
+    """Tells how debits would be decided as things are now, one after the other, and records nothing. Approved credit that is not posted yet
+    counts, as it would for a debit. Nothing is locked, so a debit may be decided otherwise right after. Errors: INVALID_ARGUMENT.
     """
 
 class DebitServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -310,6 +318,16 @@ class DebitServiceServicer(metaclass=_abc_1.ABCMeta):
         first one. An item that repeats a charge id with another vendor or amount is answered MISMATCH and changes nothing.
 
         Idempotent. Errors: INVALID_ARGUMENT; UNAVAILABLE and ABORTED are safe to retry with the same items.
+        """
+
+    @_abc_1.abstractmethod
+    def PreviewDebits(
+        self,
+        request: _vendor_credit_pb2.PreviewDebitsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_vendor_credit_pb2.PreviewDebitsResponse, _abc.Awaitable[_vendor_credit_pb2.PreviewDebitsResponse]]:
+        """Tells how debits would be decided as things are now, one after the other, and records nothing. Approved credit that is not posted yet
+        counts, as it would for a debit. Nothing is locked, so a debit may be decided otherwise right after. Errors: INVALID_ARGUMENT.
         """
 
 def add_DebitServiceServicer_to_server(servicer: DebitServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
