@@ -158,6 +158,7 @@ def test_what_a_key_answers_has_every_field_of_a_charge() -> None:
         assert (twin.name, twin.type, twin.json_name, twin.is_repeated) == (field.name, field.type, field.json_name, field.is_repeated)
         assert twin.has_presence or twin.is_repeated or twin.name == "state"
     states, answers = charge_pb.ChargeState.DESCRIPTOR.values_by_number, charge_pb.ResolvedState.DESCRIPTOR.values_by_number
-    assert {number: value.name.removeprefix("CHARGE") for number, value in states.items()} == {
+    stored = {number: value for number, value in states.items() if value.name != "CHARGE_STATE_VALIDATED"}  # of dry runs alone
+    assert {number: value.name.removeprefix("CHARGE") for number, value in stored.items()} == {
         number: value.name.removeprefix("RESOLVED") for number, value in answers.items() if value.name != "RESOLVED_STATE_SEALED"
     }
