@@ -11,6 +11,7 @@ from services.gateway.console.app import PREFIX, Console
 from services.gateway.http.app import build_app
 from services.gateway.http.server import HttpServer
 from services.gateway.identity import build_identity
+from services.gateway.sandbox.door import SandboxDoor
 from services.gateway.settings import GatewaySettings
 from shared.auth.peer_tokens import PeerTokenSource
 from shared.database import Database
@@ -39,9 +40,14 @@ class GatewayApp:
     """The gateway of one process. Build it inside the event loop."""
 
     def __init__(self, settings: GatewaySettings) -> None:
-        """Raise SystemExit when the development profile, whose passwords everybody knows, would listen beyond this machine."""
+        """Raise SystemExit when the development profile, whose passwords everybody knows, would listen beyond this machine.
+
+        Likewise for a sandbox in any other profile.
+        """
         if settings.profile == "development" and settings.host not in LOOPBACK:
             raise SystemExit(f"setting CHARGING_HOST: the development profile listens on loopback only, not on {settings.host}")
+        if settings.sandbox and settings.profile != "development":
+            raise SystemExit("setting CHARGING_SANDBOX: the sandbox, which withholds and makes up answers, is for the development profile")
         self._settings = settings
         registry = new_registry()
         self.database = Database(
@@ -73,7 +79,7 @@ class GatewayApp:
             self.ready,
             {PREFIX: Console()} if settings.console else None,
         )
-        self.http_server = HttpServer(door, settings)
+        self.http_server = HttpServer(SandboxDoor(door) if settings.sandbox else door, settings)
         self._metrics = MetricsEndpoint(settings, registry)
 
     async def start(self) -> None:

@@ -32,6 +32,9 @@ class GatewaySettings(DatabaseSettings):
     docs: bool = True
     """Whether /api/docs/ and /api/openapi.json are served."""
 
+    sandbox: bool = False
+    """Whether the magic customers of the sandbox play their scripts. In the development profile only."""
+
     console: bool = True
     """Whether the operators' console is served at /console/."""
 

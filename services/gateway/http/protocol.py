@@ -11,9 +11,9 @@ from typing import cast
 
 import httptools
 
-from services.gateway.http.app import HttpDoor
 from services.gateway.http.asgi import Header, Response
 from services.gateway.http.connections import Connections
+from services.gateway.http.doors import Door
 from services.gateway.http.problems import ProblemError
 from services.gateway.http.requests import HEADER_BYTES_MAX, Request, too_large
 from services.gateway.http.streaming import StreamedBody
@@ -40,7 +40,7 @@ class HttpProtocol(asyncio.Protocol):
     _transport: asyncio.Transport
     _watcher: asyncio.TimerHandle
 
-    def __init__(self, door: HttpDoor, shared: Connections) -> None:
+    def __init__(self, door: Door, shared: Connections) -> None:
         self._door = door
         self._shared = shared
         self._loop = asyncio.get_running_loop()

@@ -3,8 +3,8 @@
 import asyncio
 import socket
 
-from services.gateway.http.app import HttpDoor
 from services.gateway.http.connections import Connections
+from services.gateway.http.doors import Door
 from services.gateway.http.protocol import HttpProtocol
 from services.gateway.settings import GatewaySettings
 
@@ -41,7 +41,7 @@ class HttpServer:
     Without `sock` it listens on the host and port of the settings.
     """
 
-    def __init__(self, door: HttpDoor, settings: GatewaySettings, sock: socket.socket | None = None) -> None:
+    def __init__(self, door: Door, settings: GatewaySettings, sock: socket.socket | None = None) -> None:
         self._door = door
         self._settings = settings
         self._sock = sock

@@ -1,0 +1,18 @@
+"""What the server needs of whatever answers requests: the door itself, or something that stands before it."""
+
+from typing import Protocol
+
+from services.gateway.http.asgi import Response
+from services.gateway.http.requests import Request
+
+
+class Door(Protocol):
+    """Answers requests."""
+
+    def body_bytes_max(self, request: Request) -> int:
+        """Return how large the body of a request may be."""
+        ...
+
+    async def answer(self, request: Request) -> Response:
+        """Return the response to a request; never raises."""
+        ...
