@@ -10,6 +10,7 @@ from services.gateway.http.bindings import Binding, bindings_of
 from services.gateway.http.client_address import ClientAddresses
 from services.gateway.http.endpoint import BODY_BYTES_MAX, Endpoint
 from services.gateway.http.error_pages import errors_html
+from services.gateway.http.guides import DOCS, GUIDES, guide_html
 from services.gateway.http.json_reader import JsonReader
 from services.gateway.http.json_writer import JsonWriter
 from services.gateway.http.mounts import MountedResponse
@@ -63,6 +64,7 @@ def build_app(
         pages["/api/openapi.json"] = json_page(document)
         pages["/api/docs/"] = html_page(reference_html(document))
         pages["/api/docs/errors/"] = html_page(errors_html())
+        pages |= {f"{DOCS}{name}/": html_page(guide_html(name)) for name in GUIDES}
     return HttpDoor(routes, pages, dict(mounts or {}), settings.requests_in_flight_max)
 
 

@@ -3,6 +3,7 @@
 from html import escape
 
 from services.gateway.http.catalogue import CATALOGUE
+from services.gateway.http.guides import contents
 from services.gateway.http.html import code, inline, page, prose
 
 _INTRODUCTION = """\
@@ -31,4 +32,4 @@ def errors_html() -> str:
         for name, reason in CATALOGUE.items()
     )
     content = f"<h1>Error catalogue</h1>{prose(_INTRODUCTION)}{code(_EXAMPLE)}{sections}"
-    return page("Error catalogue", f'<ul><li><a href="/api/docs/">API reference</a></li></ul><ul>{navigation}</ul>', content)
+    return page("Error catalogue", f"{contents()}<ul>{navigation}</ul>", content)

@@ -6,6 +6,7 @@ from html import escape
 from typing import Any
 
 from services.gateway.http.examples import Document, example_of, resolve
+from services.gateway.http.guides import contents
 from services.gateway.http.html import code, inline, page, prose, table
 
 _QUICK_START = """\
@@ -44,10 +45,9 @@ def reference_html(document: Document) -> str:
         navigation.append(f"<strong>{escape(tag['name'])}</strong><ul>{entries}</ul>")
         content.append(f"<h2>{escape(tag['name'])}</h2>{prose(tag['description'])}")
         content += [_operation(document, path, method, each) for path, method, each in of_tag]
-    links = '<ul><li><a href="/api/docs/errors/">Error catalogue</a></li><li><a href="/api/openapi.json">OpenAPI document</a></li></ul>'
     title = f"{document['info']['title']} API"
     start = f"<h1>{escape(title)}</h1>{prose(document['info']['description'])}<h2>Quick start</h2>{code(_QUICK_START)}{prose(_MANNERS)}"
-    return page(title, links + "".join(navigation), start + "".join(content))
+    return page(title, contents() + "".join(navigation), start + "".join(content))
 
 
 def _operations(document: Document) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
