@@ -114,6 +114,8 @@ def test_a_refused_charge_looks_like_one_everywhere_and_is_in_no_ledger(
     with caller(url, office.partner(credit=0).token) as stranger:
         assert stranger.get(f"/api/customer/charges/{charge_id}/").status_code == 404
         assert stranger.post(CHARGE, json=wish, headers=keyed()).json()["reason"] in ("VENDOR_NOT_FOUND", "CUSTOMER_NOT_FOUND")
+    dry = client.post(CHARGE, json={**wish, "dry_run": True}, headers=keyed()).json()
+    assert dry.get("status") != "failed", "a dry run is answered by the door itself"
     assert client.post(CHARGE, json={**wish, "amount": "1"}, headers=keyed()).json()["reason"] == "INVALID_ARGUMENT"
     assert office.charges(partner.vendor) == []
     assert office.balance(partner.vendor) == 1_000

@@ -158,10 +158,12 @@ class SandboxDoor:
 
 
 def _order(request: Request) -> dict[str, Any] | None:
-    """Return the order in a charge's body, None for one that the door is to refuse."""
+    """Return the order in a charge's body, None for one that the door is to refuse, or that charges nothing: a dry run."""
     order = _object(request.body)
     numbers = [order.get(name) for name in ("vendor", "customer", "amount")]
     if not all(type(number) is int and number > 0 for number in numbers) or order["amount"] > AMOUNT_MAX:
+        return None
+    if order.get("dry_run", False) is not False:
         return None
     return order if type(order.get("wait", 0)) is int and isinstance(order.get("metadata", {}), dict) else None
 
