@@ -1,7 +1,8 @@
 """Key pairs of this system's own processes: each signs its calls, and everybody verifies them with the public halves.
 
 Run as `python -m shared.peer_keys DIRECTORY` to write what is missing. `<peer>.private.pem` is PKCS #8, readable by its owner only;
-`<peer>.public.pem` is SubjectPublicKeyInfo. Deleting both halves of a pair and running again rotates it.
+`<peer>.public.pem` is SubjectPublicKeyInfo. Deleting both halves of a pair and running again rotates it. A service that signs documents
+keeps the public half as `<peer>.<anything>.retired.pem`: see shared/documents/keys.py.
 """
 
 import os

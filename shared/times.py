@@ -18,3 +18,8 @@ def to_timestamp(moment: datetime | None) -> Timestamp | None:
 def from_timestamp(value: Timestamp) -> datetime:
     """Return the time in UTC, cut to microseconds, which is what PostgreSQL keeps."""
     return EPOCH + timedelta(seconds=value.seconds, microseconds=value.nanos // 1_000)
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return a time in UTC as JSON shows it: RFC 3339 with a `Z`, and microseconds where there are any."""
+    return moment.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"

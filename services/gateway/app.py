@@ -2,12 +2,14 @@
 
 import grpc
 from charging.customer_charge.v1 import customer_charge_pb2, events_pb2, reversal_pb2
-from charging.identity.v1 import identity_pb2
-from charging.vendor_credit.v1 import vendor_credit_pb2
+from charging.identity.v1 import identity_pb2, keys_pb2
+from charging.identity.v1.keys_pb2_grpc import add_KeyServiceServicer_to_server
+from charging.vendor_credit.v1 import statements_pb2, vendor_credit_pb2
 from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.gateway.console.app import PREFIX, Console
+from services.gateway.handlers.key_service import KeyService
 from services.gateway.http.app import build_app
 from services.gateway.http.server import HttpServer
 from services.gateway.identity import build_identity
@@ -55,7 +57,8 @@ class GatewayApp:
         )
         self._identity = build_identity(settings, self.database)
         self._guards = Guards(settings, SERVICE, self._identity.trust, registry)
-        self.table = self._guards.table(self._identity.servicers)
+        keys = (add_KeyServiceServicer_to_server, KeyService(settings.keys_dir))
+        self.table = self._guards.table([*self._identity.servicers, keys])
         self.grpc_server = GrpcServer(
             self.table, host=settings.host, port=settings.grpc_port, with_reflection=settings.reflection, ready=self.database.ready
         )
@@ -67,7 +70,9 @@ class GatewayApp:
         local = LocalBackend(self.table)
         homes: list[tuple[FileDescriptor, Backend]] = [
             (identity_pb2.DESCRIPTOR, local),
+            (keys_pb2.DESCRIPTOR, local),
             (vendor_credit_pb2.DESCRIPTOR, self._remotes["vendor_credit"].backend),
+            (statements_pb2.DESCRIPTOR, self._remotes["vendor_credit"].backend),
             (customer_charge_pb2.DESCRIPTOR, self._remotes["customer_charge"].backend),
             (events_pb2.DESCRIPTOR, self._remotes["customer_charge"].backend),
             (reversal_pb2.DESCRIPTOR, self._remotes["customer_charge"].backend),

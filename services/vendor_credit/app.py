@@ -1,6 +1,7 @@
 """Compose the vendor-credit server."""
 
 from charging.vendor_credit.v1 import reversal_credit_pb2_grpc as reversal_rpc
+from charging.vendor_credit.v1 import statements_pb2_grpc as statements_rpc
 from charging.vendor_credit.v1 import vendor_credit_pb2_grpc as rpc
 
 from services.vendor_credit.domain.credit_requests import ApprovalRules
@@ -8,6 +9,7 @@ from services.vendor_credit.handlers.audit import VendorAuditServicer
 from services.vendor_credit.handlers.credit_requests import CreditRequestServicer
 from services.vendor_credit.handlers.debits import DebitServicer
 from services.vendor_credit.handlers.reversal_credits import ReversalCreditServicer
+from services.vendor_credit.handlers.statements import StatementServicer
 from services.vendor_credit.handlers.vendors import VendorServicer
 from services.vendor_credit.settings import VendorCreditSettings
 from services.vendor_credit.wakeups import build_waker
@@ -15,6 +17,7 @@ from shared.auth.remote_trust import remote_fetch
 from shared.auth.trust_state import TrustCopy
 from shared.database import Database
 from shared.database_checks import check_durability
+from shared.documents.signing import DocumentSigner
 from shared.grpc_server import GrpcServer
 from shared.guards import Guards, peer_tokens
 from shared.telemetry import MetricsEndpoint, new_registry
@@ -47,6 +50,10 @@ class VendorCreditApp:
                         expiry_days=settings.credit_request_expiry_days,
                         wake=self._waker.wake,
                     ),
+                ),
+                (
+                    statements_rpc.add_StatementServiceServicer_to_server,
+                    StatementServicer(self.database, DocumentSigner(settings.keys_dir, settings.peer_name or SERVICE)),
                 ),
                 (rpc.add_DebitServiceServicer_to_server, DebitServicer(self.database)),
                 (reversal_rpc.add_ReversalCreditServiceServicer_to_server, ReversalCreditServicer(self.database)),

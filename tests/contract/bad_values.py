@@ -127,11 +127,14 @@ def _of_submessage(whole: Message, part: Message, field: Any, path: str) -> Iter
             ("nanos", 0, -1),
             ("nanos", 0, 10**9),
         ):
+            before = inner.SerializeToString()
             inner.seconds, inner.nanos = seconds, nanos
             changed = type(whole)()
             changed.CopyFrom(whole)
             part.ClearField(field.name)
             inner = getattr(part, field.name)
+            if had:
+                inner.MergeFromString(before)  # a later fault is to be the only one
             yield Fault(path, what, changed)
         return
     if not had:

@@ -5,9 +5,9 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from charging.customer_charge.v1 import customer_charge_pb2, events_pb2, reversal_pb2
-from charging.identity.v1 import identity_pb2
+from charging.identity.v1 import identity_pb2, keys_pb2
 from charging.transport.v1 import envelope_pb2
-from charging.vendor_credit.v1 import reversal_credit_pb2, vendor_credit_pb2
+from charging.vendor_credit.v1 import reversal_credit_pb2, statements_pb2, vendor_credit_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -22,9 +22,11 @@ FILES = (
     customer_charge_pb2.DESCRIPTOR,
     events_pb2.DESCRIPTOR,
     identity_pb2.DESCRIPTOR,
+    keys_pb2.DESCRIPTOR,
     envelope_pb2.DESCRIPTOR,
     reversal_credit_pb2.DESCRIPTOR,
     reversal_pb2.DESCRIPTOR,
+    statements_pb2.DESCRIPTOR,
     vendor_credit_pb2.DESCRIPTOR,
 )
 TIMESTAMP = "google.protobuf.Timestamp"

@@ -8,9 +8,10 @@ from uuid import uuid4
 
 from charging.customer_charge.v1 import customer_charge_pb2 as charge_pb
 from charging.customer_charge.v1 import events_pb2, reversal_pb2
-from charging.identity.v1 import identity_pb2
+from charging.identity.v1 import identity_pb2, keys_pb2
 from charging.transport.v1 import envelope_pb2
 from charging.vendor_credit.v1 import reversal_credit_pb2 as reversal_credit_pb
+from charging.vendor_credit.v1 import statements_pb2
 from charging.vendor_credit.v1 import vendor_credit_pb2 as vendor_pb
 from google.protobuf.message import Message
 
@@ -106,6 +107,13 @@ def _fact(world: World) -> Message:
     return events_pb2.AppendFactsRequest(facts=[fact])
 
 
+def _statement(world: World) -> Message:
+    request = statements_pb2.GetStatementRequest(vendor_id=world.ours.vendor)
+    getattr(request, "from").FromSeconds(1_700_000_000)
+    request.to.FromSeconds(1_760_000_000)
+    return request
+
+
 def _new_user(_: World) -> Message:
     return identity_pb2.CreateUserRequest(username=f"user-{uuid4()}", password=PASSWORD, role=identity_pb2.ROLE_SERVICE, vendor_ids=[1])
 
@@ -129,6 +137,7 @@ _IDENTITY = {
     "UserService/DisableUser": Sample(_disablable),
     "UserService/CreateUserToken": Sample(_user_token),
     "TrustService/RotateSigningKey": Sample(_fixed(lambda _: identity_pb2.RotateSigningKeyRequest())),
+    "KeyService/ListDocumentKeys": Sample(_fixed(lambda _: keys_pb2.ListDocumentKeysRequest())),
     "TrustService/GetTrustState": Sample(_fixed(lambda _: identity_pb2.GetTrustStateRequest())),
 }
 
@@ -141,6 +150,7 @@ _VENDOR_CREDIT = {
     "VendorService/ListVendorBalances": _of_vendor(
         lambda world: vendor_pb.ListVendorBalancesRequest(vendor_id=world.ours.vendor, points=3)
     ),
+    "StatementService/GetStatement": _of_vendor(_statement),
     "VendorService/LookupVendors": Sample(_fixed(lambda world: vendor_pb.LookupVendorsRequest(vendor_ids=[world.ours.vendor]))),
     "CreditRequestService/SubmitCreditRequest": _of_vendor(
         lambda world: vendor_pb.SubmitCreditRequestRequest(vendor_id=world.ours.vendor, amount=10)

@@ -3,7 +3,7 @@
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from services.gateway.http.asgi import API_HEADERS, NO_CONTENT, Header, Response
+from services.gateway.http.asgi import NO_CONTENT, Header, Response
 from services.gateway.http.bindings import Binding
 from services.gateway.http.client_address import ClientAddresses
 from services.gateway.http.contract import ContractError
@@ -17,7 +17,8 @@ from services.gateway.http.parameters import ParameterReader
 from services.gateway.http.preferences import preferred_wait_seconds
 from services.gateway.http.problems import ProblemError
 from services.gateway.http.requests import Request
-from services.gateway.http.success import location_rule, status_rule, trailer_headers
+from services.gateway.http.row_stream import RowStream, row_stream_of
+from services.gateway.http.success import cacheable_headers, location_rule, status_rule, trailer_headers
 from services.gateway.http.unreadable import UnreadableError
 from shared.errors import FieldViolation
 from shared.policy import IdempotencyScope, http_facts_of, method_name, policy_of, rules_of
@@ -70,12 +71,16 @@ class Endpoint:
         wait_field = method.input_type.fields_by_name.get(WAIT_FIELD) if policy.waitable else None
         self._wait_seconds_max = rules_of(wait_field).max if wait_field is not None else 0
         self._deprecation = _deprecation(binding)
+        self._usual_headers = cacheable_headers(method)
+        self._rows = row_stream_of(method, writer)
 
     async def answer(self, request: Request, values: tuple[str, ...]) -> Response:
         """Return the response to a request; `values` are those of the path variables. Raises ProblemError."""
         metadata = call_metadata(request, self._addresses, make_key=self._make_key)
         message = self._message(request, values)
         applied = self._apply_preference(request, message) if self._wait_seconds_max else None
+        if self._rows is not None and (media_type := self._rows.wanted(request)) is not None:
+            return await self._stream(self._rows, media_type, request, message, metadata)
         wait = self._wait(message)
         answer = await self._backend.call(self._name, message.SerializeToString(), metadata, self._timeout_seconds + wait, waits=wait > 0)
         from_trailers = trailer_headers(answer.trailers) if answer.trailers else []
@@ -83,10 +88,22 @@ class Endpoint:
             problem = problem_of(answer, self._request_type)
             problem.headers = (*problem.headers, *self._deprecation, *from_trailers)
             raise problem
-        headers = [(b"x-request-id", request.request_id.encode()), *API_HEADERS, *self._deprecation, *from_trailers]
+        headers = [(b"x-request-id", request.request_id.encode()), *self._usual_headers, *self._deprecation, *from_trailers]
         if applied is not None:
             headers.append((b"preference-applied", b"wait=%d" % applied))
         return self._success(answer, headers)
+
+    async def _stream(
+        self, rows: RowStream, media_type: str, request: Request, message: Message, metadata: list[tuple[str, str]]
+    ) -> Response:
+        async def fetch(page: Message) -> Message:
+            answer = await self._backend.call(self._name, page.SerializeToString(), metadata, self._timeout_seconds)
+            if answer.code != _OK:
+                raise problem_of(answer, self._request_type)
+            return self._parse_response(answer.message)
+
+        headers = [(b"x-request-id", request.request_id.encode()), *self._usual_headers]
+        return await rows.respond(request, media_type, message, fetch, headers)
 
     def _message(self, request: Request, values: tuple[str, ...]) -> Message:
         """Return the request message, from path and query or from path and body."""

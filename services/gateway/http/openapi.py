@@ -11,6 +11,7 @@ from services.gateway.http.json_names import json_name
 from services.gateway.http.openapi_headers import REQUEST_HEADERS, RESPONSE_HEADERS
 from services.gateway.http.openapi_problems import PROBLEM_SCHEMA, problem_reference, problem_responses, problem_statuses
 from services.gateway.http.openapi_schemas import Schema, Schemas
+from services.gateway.http.row_stream import JSON, STREAM_TYPES
 from shared.policy import IdempotencyScope, MethodPolicy, RateLimitClass, http_facts_of, policy_of, rules_of
 
 NO_CONTENT = 204
@@ -129,6 +130,13 @@ def _request_body(binding: Binding, schemas: Schemas) -> Schema:
     return {"required": required, "content": {"application/json": {"schema": schemas.body(message, from_path)}}}
 
 
+def _content(binding: Binding, schemas: Schemas) -> dict[str, Any]:
+    content: dict[str, Any] = {JSON: {"schema": schemas.answer(binding.method.output_type)}}
+    if http_facts_of(binding.method).HasField("row_stream"):
+        content |= {media_type: {"schema": {"type": "string"}} for media_type in STREAM_TYPES}
+    return content
+
+
 def _responses(binding: Binding, policy: MethodPolicy, schemas: Schemas) -> dict[str, Any]:
     facts = http_facts_of(binding.method)
     headers = ["X-Request-Id"]
@@ -144,7 +152,7 @@ def _responses(binding: Binding, policy: MethodPolicy, schemas: Schemas) -> dict
     responses: dict[str, Any] = {}
     for status, when in sorted(conditions.items()):
         description = f"Success, when {' or '.join(when)}." if when else "Success."
-        content = {} if status == NO_CONTENT else {"content": {"application/json": {"schema": schemas.answer(binding.method.output_type)}}}
+        content = {} if status == NO_CONTENT else {"content": _content(binding, schemas)}
         responses[str(status)] = {"description": description, **success, **content}
     for status in problem_statuses(policy, takes_body=binding.takes_body):
         responses[str(status)] = problem_reference(status)

@@ -15,6 +15,7 @@ HEADER_BYTES_MAX = 16 * 1024
 
 _USED = frozenset(
     {
+        b"accept",
         b"authorization",
         b"content-encoding",
         b"content-length",

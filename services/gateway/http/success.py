@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from google.protobuf.descriptor import Descriptor, MethodDescriptor
 
-from services.gateway.http.asgi import Header
+from services.gateway.http.asgi import API_HEADERS, Header
 from services.gateway.http.contract import ContractError
 from services.gateway.http.json_names import enum_names
 from shared.policy import field_at, http_facts_of, method_name
@@ -24,6 +24,14 @@ _HEADER_OF_TRAILER: Mapping[str, bytes] = {
 def trailer_headers(trailers: Mapping[str, str]) -> list[Header]:
     """Return the headers that the trailers of an answer, successful or not, become."""
     return [(_HEADER_OF_TRAILER[name], value.encode("ascii", "replace")) for name, value in trailers.items() if name in _HEADER_OF_TRAILER]
+
+
+def cacheable_headers(method: MethodDescriptor) -> tuple[Header, ...]:
+    """Return the headers of every success of a method: nobody keeps it, unless the contract says for how long anybody may."""
+    seconds = http_facts_of(method).cache_seconds
+    if not seconds:
+        return API_HEADERS
+    return (b"cache-control", b"public, max-age=%d" % seconds), *(header for header in API_HEADERS if header[0] != b"cache-control")
 
 
 def status_rule(method: MethodDescriptor) -> Callable[[Any], int]:

@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
-from hashlib import sha256
 
-GENESIS_HASH = bytes(32)
-"""What the first entry of every vendor is chained to."""
+from shared.documents.chain import GENESIS_HASH, entry_hash
 
 MAX_BALANCE = 2**53 - 1
 """Largest balance: JSON numbers are exact up to here."""
@@ -59,26 +57,6 @@ class Account:
         digest = entry_hash(self.last_hash, self.vendor_id, seq, amount, balance, kind, reference, created_at)
         self.last_seq, self.balance, self.last_hash, self.last_entry_at = seq, balance, digest, created_at
         return Entry(self.vendor_id, seq, amount, balance, kind, reference, created_at, digest)
-
-
-def entry_hash(
-    previous: bytes, vendor_id: int, seq: int, amount: int, balance_after: int, kind: int, reference: str, created_at: datetime
-) -> bytes:
-    """Return SHA-256 over the previous hash and the canonical form of an entry.
-
-    Canonical: the fields in this order, in decimal, time in microseconds since 1970 UTC, joined by `|`.
-    """
-    canonical = f"{vendor_id}|{seq}|{amount}|{balance_after}|{int(kind)}|{reference}|{microseconds(created_at)}"
-    return sha256(previous + canonical.encode()).digest()
-
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def microseconds(moment: datetime) -> int:
-    """Return the exact number of microseconds since 1970."""
-    delta = moment - EPOCH
-    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
 
 
 class ChainCheck:

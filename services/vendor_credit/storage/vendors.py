@@ -6,8 +6,8 @@ from datetime import datetime
 
 from psycopg.rows import class_row
 
-from services.vendor_credit.domain.ledger import GENESIS_HASH
 from shared.database import Connection
+from shared.documents.chain import GENESIS_HASH
 
 
 @dataclass(frozen=True, slots=True)

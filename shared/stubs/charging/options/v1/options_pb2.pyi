@@ -186,12 +186,16 @@ class HttpFacts(_message.Message):
     LOCATION_FIELD_NUMBER: _builtins.int
     DEPRECATED_BINDINGS_FIELD_NUMBER: _builtins.int
     MAX_BODY_BYTES_FIELD_NUMBER: _builtins.int
+    ROW_STREAM_FIELD_NUMBER: _builtins.int
+    CACHE_SECONDS_FIELD_NUMBER: _builtins.int
     status: _builtins.int
     """Status of a successful answer; 0 means 200."""
     location: _builtins.str
     """Template of the Location header, with response field paths in braces: `/api/customer/charges/{data.id}/`. Sent with every success."""
     max_body_bytes: _builtins.int
     """Largest request body taken, in bytes; 0 means 65,536."""
+    cache_seconds: _builtins.int
+    """Seconds for which anybody may keep a successful answer; 0 means that nobody may."""
     @_builtins.property
     def status_when(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatusWhen]:
         """Exceptions to `status`, first match wins."""
@@ -199,6 +203,12 @@ class HttpFacts(_message.Message):
     @_builtins.property
     def deprecated_bindings(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeprecatedBinding]:
         """Bindings that still work but should no longer be used."""
+
+    @_builtins.property
+    def row_stream(self) -> Global___RowStream:
+        """When set, the door also serves the whole list, page by page, as CSV (`Accept: text/csv`) and as lines of JSON
+        (`Accept: application/x-ndjson`). The method has `page_size`, `page_token` and `next_page_token`.
+        """
 
     def __init__(
         self,
@@ -208,14 +218,48 @@ class HttpFacts(_message.Message):
         location: _builtins.str = ...,
         deprecated_bindings: _abc.Iterable[Global___DeprecatedBinding] | None = ...,
         max_body_bytes: _builtins.int = ...,
+        row_stream: Global___RowStream | None = ...,
+        cache_seconds: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["row_stream", b"row_stream"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deprecated_bindings", b"deprecated_bindings", "location", b"location", "max_body_bytes", b"max_body_bytes", "status", b"status", "status_when", b"status_when"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_seconds", b"cache_seconds", "deprecated_bindings", b"deprecated_bindings", "location", b"location", "max_body_bytes", b"max_body_bytes", "row_stream", b"row_stream", "status", b"status", "status_when", b"status_when"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HttpFacts: _TypeAlias = HttpFacts  # noqa: Y015
+
+@_typing.final
+class RowStream(_message.Message):
+    """How a list becomes a stream of rows. CSV has one column for each field of the rows' message; lines of JSON begin with one of everything
+    else in the first answer.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_FIELD_FIELD_NUMBER: _builtins.int
+    FIRST_ROW_FIELD_FIELD_NUMBER: _builtins.int
+    LAST_ROW_FIELD_FIELD_NUMBER: _builtins.int
+    rows_field: _builtins.str
+    """The repeated field of the response that holds the rows."""
+    first_row_field: _builtins.str
+    """Path of a message in the first answer that is the first row of the CSV; its fields are columns too. Empty for none."""
+    last_row_field: _builtins.str
+    """Path of a message in the first answer that is the last row of the CSV. Empty for none."""
+    def __init__(
+        self,
+        *,
+        rows_field: _builtins.str = ...,
+        first_row_field: _builtins.str = ...,
+        last_row_field: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_row_field", b"first_row_field", "last_row_field", b"last_row_field", "rows_field", b"rows_field"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RowStream: _TypeAlias = RowStream  # noqa: Y015
 
 @_typing.final
 class StatusWhen(_message.Message):

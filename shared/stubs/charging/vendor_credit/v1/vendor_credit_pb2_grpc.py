@@ -106,7 +106,7 @@ class VendorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListVendorEntries(self, request, context):
-        """Lists the entries of a vendor's ledger, newest first. Errors: NOT_FOUND, INVALID_ARGUMENT.
+        """Lists the entries of a vendor's ledger, newest first. `Accept: text/csv` streams all of them. Errors: NOT_FOUND, INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -47,7 +47,7 @@ class VendorServiceStub:
     Errors: NOT_FOUND; FAILED_PRECONDITION (CREDIT_LIMIT_IN_USE) for a credit limit below what is already used.
     """
     ListVendorEntries: _grpc.UnaryUnaryMultiCallable[_vendor_credit_pb2.ListVendorEntriesRequest, _vendor_credit_pb2.ListVendorEntriesResponse]
-    """Lists the entries of a vendor's ledger, newest first. Errors: NOT_FOUND, INVALID_ARGUMENT."""
+    """Lists the entries of a vendor's ledger, newest first. `Accept: text/csv` streams all of them. Errors: NOT_FOUND, INVALID_ARGUMENT."""
     ListVendorBalances: _grpc.UnaryUnaryMultiCallable[_vendor_credit_pb2.ListVendorBalancesRequest, _vendor_credit_pb2.ListVendorBalancesResponse]
     """Returns a vendor's balance over time, as points to draw: entries of its ledger, spread evenly by their number from the last one before
     `from` to the last one before `to`, both included. Costs the same however many entries there are. Errors: NOT_FOUND, INVALID_ARGUMENT.
@@ -71,7 +71,7 @@ class VendorServiceAsyncStub(VendorServiceStub):
     Errors: NOT_FOUND; FAILED_PRECONDITION (CREDIT_LIMIT_IN_USE) for a credit limit below what is already used.
     """
     ListVendorEntries: _aio.UnaryUnaryMultiCallable[_vendor_credit_pb2.ListVendorEntriesRequest, _vendor_credit_pb2.ListVendorEntriesResponse]  # type: ignore[assignment]
-    """Lists the entries of a vendor's ledger, newest first. Errors: NOT_FOUND, INVALID_ARGUMENT."""
+    """Lists the entries of a vendor's ledger, newest first. `Accept: text/csv` streams all of them. Errors: NOT_FOUND, INVALID_ARGUMENT."""
     ListVendorBalances: _aio.UnaryUnaryMultiCallable[_vendor_credit_pb2.ListVendorBalancesRequest, _vendor_credit_pb2.ListVendorBalancesResponse]  # type: ignore[assignment]
     """Returns a vendor's balance over time, as points to draw: entries of its ledger, spread evenly by their number from the last one before
     `from` to the last one before `to`, both included. Costs the same however many entries there are. Errors: NOT_FOUND, INVALID_ARGUMENT.
@@ -122,7 +122,7 @@ class VendorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _vendor_credit_pb2.ListVendorEntriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_vendor_credit_pb2.ListVendorEntriesResponse, _abc.Awaitable[_vendor_credit_pb2.ListVendorEntriesResponse]]:
-        """Lists the entries of a vendor's ledger, newest first. Errors: NOT_FOUND, INVALID_ARGUMENT."""
+        """Lists the entries of a vendor's ledger, newest first. `Accept: text/csv` streams all of them. Errors: NOT_FOUND, INVALID_ARGUMENT."""
 
     @_abc_1.abstractmethod
     def ListVendorBalances(
