@@ -123,10 +123,12 @@ async def test_a_posting_under_way_is_waited_for(database: Database) -> None:
     posting = asyncio.create_task(database.transact(slow))
     await written.wait()
     reading = asyncio.create_task(whole(database, vendor_id, START, START + 2 * DAY))
-    await waiting_for_a_lock(database)
-    assert not reading.done()
-    commit.set()
-    await posting
+    try:
+        await waiting_for_a_lock(database)
+        assert not reading.done()
+    finally:
+        commit.set()  # else nothing ends: a transaction in flight is waited for
+        await posting
     statement, entries = await reading
     assert ([entry.reference for entry in entries], statement.closing.balance) == (["slow"], 5)
 
