@@ -2,6 +2,7 @@
 
 from charging.customer_charge.v1 import customer_charge_pb2_grpc as rpc
 from charging.customer_charge.v1 import events_pb2_grpc as events_rpc
+from charging.customer_charge.v1 import receipts_pb2_grpc as receipts_rpc
 from charging.customer_charge.v1 import reversal_pb2_grpc as reversal_rpc
 
 from services.customer_charge.acceptor import Acceptor
@@ -11,6 +12,7 @@ from services.customer_charge.handlers.books import BooksServicer
 from services.customer_charge.handlers.charges import ChargeServicer
 from services.customer_charge.handlers.customers import CustomerServicer
 from services.customer_charge.handlers.events import EventIntakeServicer, EventServicer
+from services.customer_charge.handlers.receipts import ReceiptServicer
 from services.customer_charge.handlers.reversals import ReversalServicer
 from services.customer_charge.settings import CustomerChargeSettings
 from services.customer_charge.settlement_watch import SettlementWatch
@@ -22,6 +24,7 @@ from shared.auth.remote_trust import remote_fetch
 from shared.auth.trust_state import TrustCopy
 from shared.database import Database
 from shared.database_checks import check_durability
+from shared.documents.signing import DocumentSigner
 from shared.grpc_server import GrpcServer
 from shared.guards import Guards, peer_tokens
 from shared.telemetry import MetricsEndpoint, new_registry
@@ -71,6 +74,10 @@ class CustomerChargeApp:
                     ReversalServicer(self.database, self._reversal_watch, wake=lambda: self._reversal_waker.wake(REVERSAL_SLOT)),
                 ),
                 (rpc.add_BooksServiceServicer_to_server, BooksServicer(self.database, ledger)),
+                (
+                    receipts_rpc.add_ReceiptServiceServicer_to_server,
+                    ReceiptServicer(self.database, DocumentSigner(settings.keys_dir, settings.peer_name or SERVICE)),
+                ),
                 (events_rpc.add_EventServiceServicer_to_server, EventServicer(self.database)),
                 (events_rpc.add_EventIntakeServiceServicer_to_server, EventIntakeServicer(self.database)),
             ]

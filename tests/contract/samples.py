@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from charging.customer_charge.v1 import customer_charge_pb2 as charge_pb
-from charging.customer_charge.v1 import events_pb2, reversal_pb2
+from charging.customer_charge.v1 import events_pb2, receipts_pb2, reversal_pb2
 from charging.identity.v1 import identity_pb2, keys_pb2
 from charging.transport.v1 import envelope_pb2
 from charging.vendor_credit.v1 import reversal_credit_pb2 as reversal_credit_pb
@@ -206,6 +206,9 @@ _CUSTOMER_CHARGE = {
     ),
     "ChargeService/BatchIncreaseCredit": _of_vendor(_batch),
     "ChargeService/GetCharge": _of_object(lambda key: charge_pb.GetChargeRequest(id=key), lambda world: world.ours.charge, MISSING_CHARGE),
+    "ReceiptService/GetChargeReceipt": _of_object(
+        lambda key: receipts_pb2.GetChargeReceiptRequest(id=key), lambda world: world.ours.charge, MISSING_CHARGE
+    ),
     "ChargeService/ListCharges": _of_vendor(lambda world: charge_pb.ListChargesRequest(vendor_id=world.ours.vendor)),
     "ChargeService/ResolveCharge": _of_vendor(
         lambda world: charge_pb.ResolveChargeRequest(vendor_id=world.ours.vendor, idempotency_key=str(uuid4()))

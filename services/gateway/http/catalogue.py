@@ -62,6 +62,7 @@ CATALOGUE: Mapping[str, Reason] = {
     "REQUEST_DECIDED": Reason(
         409, "The credit request is decided already", "A request is approved, rejected, cancelled or expired once; submit a new one."
     ),
+    "CHARGE_NOT_FINAL": Reason(409, "The charge is not final yet", "Ask again when it is: its receipt says what became of it."),
     "FOUR_EYES": Reason(409, "Submitter and approver are the same person", "Let another operator approve."),
     "INSUFFICIENT_CREDIT": Reason(
         402,
