@@ -36,7 +36,7 @@ async def make_vendor(database: Database) -> int:
 
     async def work(connection: Connection) -> int:
         vendor_id = await vendors.next_vendor_id(connection)
-        await vendors.insert_vendor(connection, vendor_id, "v", 10**12, START)
+        await vendors.insert_vendor(connection, vendor_id, "v", 10**12, 0, START)
         return vendor_id
 
     return await database.transact(work)
