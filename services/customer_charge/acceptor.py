@@ -1,6 +1,7 @@
 """Charges that arrive together are accepted together: the service's hot path in one object."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 from services.customer_charge.domain.charges import ChargeOrder
 from services.customer_charge.existence import Existence, missing_party
@@ -20,6 +21,18 @@ MAX_IN_FLIGHT = 1
 at a time."""
 
 
+STREAM_BATCH = 16
+"""A batch of this size says that charges stream in. It is what the settlement takes for a stream too."""
+
+
+class Wake(Protocol):
+    """Tells the workers of a slot that there is work."""
+
+    def __call__(self, slot: int, *, stream: bool = False) -> None:
+        """Neither waits nor raises."""
+        ...
+
+
 class Acceptor:
     """Accepts charges of one process, in batches, and wakes the workers after the commit."""
 
@@ -30,10 +43,10 @@ class Acceptor:
         slots: int,
         vendors: Existence,
         customers: Existence,
-        wake: Callable[[int], None],
+        wake: Wake,
         observe: Callable[[int], None] | None = None,
     ) -> None:
-        """`wake` takes a slot that got work; it must neither wait nor raise. `observe` is told the size of every batch."""
+        """`wake` takes a slot that got work, and whether much came at once; it must neither wait nor raise. `observe` is told the size of every batch."""
         self._database = database
         self._slots = slots
         self._vendors = vendors
@@ -88,7 +101,7 @@ class Acceptor:
     async def _accept_batch(self, orders: Sequence[ChargeOrder]) -> list[Accepted | ChargingError]:
         batch = await accept_charges(self._database, orders, slots=self._slots)
         for slot in batch.slots:
-            self._wake(slot)
+            self._wake(slot, stream=len(orders) >= STREAM_BATCH)
         return batch.results
 
     @staticmethod

@@ -14,9 +14,12 @@ SPACING_SECONDS = 0.025
 """Shortest time between two hints for one slot. A worker takes all work of a slot and looks again before it lets go, so more hints would
 find nothing more; on a busy system sending them cost a tenth of the server's time at 10 ms."""
 
+STREAM_SPACING_SECONDS = 0.1
+"""The same while work streams in: then the worker goes on by itself, and a hint only matters for what comes just after its last look."""
+
 
 class Waker:
-    """Tell workers that a slot has work: the first time at once, then at most once in 25 ms for each slot.
+    """Tell workers that a slot has work: the first time at once, then at most once in 25 ms for each slot, or in 100 ms on a stream.
 
     `wake` is called on the event loop after a commit. It never blocks and never raises; a thread of the waker's own sends. What cannot
     be sent is dropped, with one line in the log when that begins and one when it ends: the sweeper finds the work.
@@ -27,9 +30,17 @@ class Waker:
         waker.wake(slot)
     """
 
-    def __init__(self, send: Callable[[int], object], *, spacing_seconds: float = SPACING_SECONDS) -> None:
+    def __init__(
+        self,
+        send: Callable[[int], object],
+        *,
+        spacing_seconds: float = SPACING_SECONDS,
+        stream_spacing_seconds: float = STREAM_SPACING_SECONDS,
+    ) -> None:
         self._send = send
         self._spacing_seconds = spacing_seconds
+        self._stream_spacing_seconds = stream_spacing_seconds
+        self._streams: set[int] = set()
         self._pending: set[int] = set()
         self._next_at: dict[int, float] = {}
         self._changed = Condition()
@@ -38,8 +49,10 @@ class Waker:
         self._thread = Thread(target=self._run, name="waker", daemon=True)
         self._thread.start()
 
-    def wake(self, slot: int) -> None:
-        """Hint that a slot has work."""
+    def wake(self, slot: int, *, stream: bool = False) -> None:
+        """Hint that a slot has work; `stream` says that so much came at once that more will follow."""
+        if stream:
+            self._streams.add(slot)
         # Without the lock on purpose, this is the common case: a slot leaves `_pending` before its hint is sent, so whoever still sees it
         # there has a hint to come that is sent after its commit.
         if slot in self._pending:
@@ -71,9 +84,11 @@ class Waker:
                 due = [slot for slot in self._pending if self._next_at.get(slot, 0.0) <= now]
                 if due:
                     self._pending.difference_update(due)
-                    # Only the slots of the last 10 ms are remembered: slots may be as many as vendors.
+                    # Only the slots of the last moment are remembered: slots may be as many as vendors.
                     self._next_at = {slot: at for slot, at in self._next_at.items() if at > now}
-                    self._next_at.update(dict.fromkeys(due, now + self._spacing_seconds))
+                    for slot in due:
+                        self._next_at[slot] = now + (self._stream_spacing_seconds if slot in self._streams else self._spacing_seconds)
+                    self._streams.difference_update(due)
                     return due
                 earliest = min((self._next_at[slot] for slot in self._pending), default=None)
                 self._changed.wait(None if earliest is None else earliest - now)

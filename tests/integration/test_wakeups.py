@@ -123,6 +123,21 @@ def test_waker_sends_the_first_hint_at_once_and_bundles_the_rest() -> None:
     assert sent.empty()
 
 
+def test_waker_bundles_more_while_work_streams() -> None:
+    """After a hint for a stream the next one waits longer; once the stream is over, the usual time is back."""
+    sent: SimpleQueue[int] = SimpleQueue()
+    waker = Waker(sent.put, spacing_seconds=0.01, stream_spacing_seconds=0.5)
+    waker.wake(1, stream=True)
+    assert sent.get(timeout=1) == 1
+    began = time.monotonic()
+    waker.wake(1)
+    assert sent.get(timeout=2) == 1
+    assert time.monotonic() - began > 0.4
+    waker.wake(1)
+    assert sent.get(timeout=0.4) == 1
+    waker.close()
+
+
 def test_waker_never_loses_the_wake_that_follows_a_hint() -> None:
     """Every wake is followed by a hint that was sent after it."""
     sent: SimpleQueue[float] = SimpleQueue()
