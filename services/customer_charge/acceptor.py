@@ -46,7 +46,7 @@ class Acceptor:
         wake: Wake,
         observe: Callable[[int], None] | None = None,
     ) -> None:
-        """`wake` takes a slot that got work, and whether much came at once; it must neither wait nor raise. `observe` is told the size of every batch."""
+        """`wake` takes a slot that got work, and whether much came at once; `observe` is told the size of every batch."""
         self._database = database
         self._slots = slots
         self._vendors = vendors

@@ -2,10 +2,10 @@
 --
 -- ARGV[1] now in microseconds since 2025, or '' for this server's clock: only tests bring their own, so clocks of processes never matter
 -- ARGV[2] the replay limit, as '<algorithm>:<requests>:<window in microseconds>'
--- then for each item, in order, some keys and arguments:
---   to decide    KEYS claim, limit, replay ('' for none)   ARGV the limit as above or 'free', cost, owner, life of the claim in ms
---   to conclude  KEYS claim                                ARGV 'end', owner, life of the done mark in ms or 0 to free the key
--- where
+-- ARGV[3] the items in order, as JSON: one argument, because packing and parsing hundreds of them costs more than the decisions
+--   to decide    [claim, limit, replay, the limit as above or 'free', cost, owner, life of the claim in ms]
+--   to conclude  [claim, owner, life of the done mark in ms or 0 to free the key]
+-- where the first ones are positions in KEYS, which names each key once, or 0 for none:
 --   claim    string, 'run:<owner>' while a call runs, 'done:<owner>' after it; the owner is the id of the call
 --   limit    list of admitted times (window) or string with the theoretical arrival time (gcra)
 --   replay   string, gcra of the replay limit
@@ -24,9 +24,15 @@ if not now then
     now = (tonumber(time[1]) - 1735689600) * 1000000 + tonumber(time[2])
 end
 
+local limits_read = {}
 local function read_limit(text)
-    local algorithm, requests, window = string.match(text, '^(%a+):(%d+):(%d+)$')
-    return algorithm, tonumber(requests), tonumber(window)
+    local limit = limits_read[text]
+    if not limit then
+        local algorithm, requests, window = string.match(text, '^(%a+):(%d+):(%d+)$')
+        limit = {algorithm, tonumber(requests), tonumber(window)}
+        limits_read[text] = limit
+    end
+    return limit[1], limit[2], limit[3]
 end
 
 local _, replay_requests, replay_window = read_limit(ARGV[2])
@@ -35,17 +41,21 @@ local function write(number)
     return string.format('%.3f', number)
 end
 
+-- The arrival times of this batch: each is read once and written once, however many items spend it.
+local arrivals, changed = {}, {}
+
 local function spend_gcra(key, requests, window, cost)
     local interval = window / requests
     local horizon = now + window
-    local stored = tonumber(redis.call('GET', key)) or now
+    local stored = arrivals[key] or tonumber(redis.call('GET', key)) or now
     local paid = math.min(math.max(stored, now), horizon)
     local after = paid + cost * interval
     local allowed = after <= horizon + SLACK_US
     local kept = allowed and after or paid
     if allowed or stored > horizon then
-        redis.call('SET', key, write(kept), 'PX', math.ceil((kept - now) / 1000) + 1)
+        changed[key] = kept
     end
+    arrivals[key] = changed[key] or stored
     local remaining = math.max(0, math.floor((horizon - kept + SLACK_US) / interval))
     return allowed, remaining, allowed and 0 or math.ceil(after - horizon), math.ceil(kept - now)
 end
@@ -101,7 +111,7 @@ local function conclude(claim, owner, life)
 end
 
 local function decide(claim, limit, replay, limit_text, cost, owner, life)
-    local known = claim ~= '' and redis.call('GET', claim)
+    local known = claim and redis.call('GET', claim)
     if known == 'run:' .. owner then
         redis.call('PEXPIRE', claim, life)
         return RESUME, 0, 0, 0, 1
@@ -124,7 +134,7 @@ local function decide(claim, limit, replay, limit_text, cost, owner, life)
     if not allowed then
         return OVER_LIMIT, remaining, retry, reset, 0
     end
-    if claim == '' then
+    if not claim then
         return GO, remaining, retry, reset, 0
     end
     redis.call('SET', claim, 'run:' .. owner, 'PX', life)
@@ -132,18 +142,16 @@ local function decide(claim, limit, replay, limit_text, cost, owner, life)
 end
 
 local out = {}
-local key, arg = 1, 3
-while arg <= #ARGV do
-    if ARGV[arg] == 'end' then
-        conclude(KEYS[key], ARGV[arg + 1], tonumber(ARGV[arg + 2]))
-        out[#out + 1] = '0 0 0 0 0'
-        key, arg = key + 1, arg + 3
+for position, item in ipairs(cjson.decode(ARGV[3])) do
+    if #item == 3 then
+        conclude(KEYS[item[1]], item[2], item[3])
+        out[position] = '0 0 0 0 0'
     else
-        local cost, owner, life = tonumber(ARGV[arg + 1]), ARGV[arg + 2], tonumber(ARGV[arg + 3])
-        out[#out + 1] = string.format(
-            '%d %.0f %.0f %.0f %d', decide(KEYS[key], KEYS[key + 1], KEYS[key + 2], ARGV[arg], cost, owner, life)
-        )
-        key, arg = key + 3, arg + 4
+        local claim, limit, replay = KEYS[item[1]], KEYS[item[2]], KEYS[item[3]]
+        out[position] = string.format('%d %.0f %.0f %.0f %d', decide(claim, limit, replay, item[4], item[5], item[6], item[7]))
     end
+end
+for key, kept in pairs(changed) do
+    redis.call('SET', key, write(kept), 'PX', math.ceil((kept - now) / 1000) + 1)
 end
 return table.concat(out, ' ')

@@ -1,7 +1,9 @@
 """Decisions in Redis: one script call for a batch of calls (`admit.lua`)."""
 
+import json
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from itertools import islice
 from pathlib import Path
 
 from shared.admission.asks import Ask, Conclusion, Outcome, Verdict
@@ -29,18 +31,21 @@ class RedisGate:
 
         Raises RedisOutError when Redis did not answer; what was asked may have happened.
         """
-        # As few arguments as can be: packing each costs more than anything else here.
-        keys: list[bytes] = []
-        arguments: list[bytes | str | int] = [b"" if self._clock_us is None else f"{self._clock_us():.3f}", _limit_text(self._replays)]
+        # As few arguments as can be: packing each costs more than anything else here. A key that many items share is sent once.
+        places: dict[bytes, int] = {b"": 0}
+        place = places.setdefault
+        rows: list[tuple[object, ...]] = []
         for item in items:
             if isinstance(item, Ask):
                 limit, limit_key, cost, claim_key, owner, claim_ms, replay_key = item
-                keys += (claim_key, limit_key, replay_key)
-                arguments += (b"free" if limit is None else _limit_text(limit), cost, owner, claim_ms)
+                text = "free" if limit is None else _limit_text(limit)
+                claim = place(claim_key, len(places))
+                rows.append((claim, place(limit_key, len(places)), place(replay_key, len(places)), text, cost, owner, claim_ms))
             else:
-                keys.append(item.claim_key)
-                arguments += (b"end", item.owner, item.done_ms)
-        return await self._link.run(keys, arguments, partial(_read_verdicts, len(items)))
+                rows.append((place(item.claim_key, len(places)), item.owner, item.done_ms))
+        now = "" if self._clock_us is None else f"{self._clock_us():.3f}"
+        keys = list(islice(places, 1, None))
+        return await self._link.run(keys, (now, _limit_text(self._replays), json.dumps(rows)), partial(_read_verdicts, len(items)))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -48,8 +53,8 @@ class RedisGate:
 
 
 @lru_cache(maxsize=4096)
-def _limit_text(quota: Quota) -> bytes:
-    return f"{quota.algorithm.value}:{quota.requests}:{quota.window_us}".encode()
+def _limit_text(quota: Quota) -> str:
+    return f"{quota.algorithm.value}:{quota.requests}:{quota.window_us}"
 
 
 def _read_verdicts(count: int, answer: bytes) -> list[Verdict]:
