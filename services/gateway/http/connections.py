@@ -1,9 +1,8 @@
 """What the connections of one server have in common."""
 
 import asyncio
-from collections.abc import Coroutine
 from email.utils import formatdate
-from typing import Any, Protocol
+from typing import Protocol
 
 
 class Connection(Protocol):
@@ -23,7 +22,7 @@ class Connection(Protocol):
 
 
 class Connections:
-    """The open connections of one server, their limits, and the tasks that answer their requests. Make it inside the event loop."""
+    """The open connections of one server, and their limits. Make it inside the event loop."""
 
     def __init__(self, *, receive_timeout_seconds: float, keep_alive_seconds: float, connections_max: int) -> None:
         self.receive_timeout_seconds = receive_timeout_seconds
@@ -35,8 +34,6 @@ class Connections:
         self.set_date()
         self._connections_max = connections_max
         self._open: set[Connection] = set()
-        self._serving: set[asyncio.Task[None]] = set()
-        self._create_task = asyncio.get_running_loop().create_task
 
     @property
     def crowded(self) -> bool:
@@ -56,12 +53,6 @@ class Connections:
         self._open.discard(connection)
         if self.draining and not self._open:
             self.emptied.set()
-
-    def serve(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run what answers a request. The loop itself keeps only weak references to tasks."""
-        task = self._create_task(work)
-        self._serving.add(task)
-        task.add_done_callback(self._serving.discard)
 
     def set_date(self) -> None:
         """Bring the Date header up to the second."""

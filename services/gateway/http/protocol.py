@@ -61,6 +61,7 @@ class HttpProtocol(asyncio.Protocol):
         self._ahead: deque[Request] = deque()
         self._under_way: Request | None = None
         self._stream: StreamedBody | None = None
+        self._serving: asyncio.Task[None] | None = None  # the loop itself keeps only weak references to tasks
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start watching, or refuse the connection when there are too many."""
@@ -184,15 +185,18 @@ class HttpProtocol(asyncio.Protocol):
 
     def _begin(self, request: Request) -> None:
         self._under_way = request
-        self._shared.serve(self._serve(request))
+        self._serving = self._loop.create_task(self._serve(request))
 
     async def _serve(self, request: Request) -> None:
         response = await self._door.answer(request)
-        if type(response) is Response:
-            if not self._transport.is_closing():
+        try:
+            if type(response) is not Response:
+                await self._send_stream(request, response)
+            elif not self._transport.is_closing():
                 self._write(request, response)
-        else:
-            await self._send_stream(request, response)
+        except Exception:
+            LOGGER.exception("the answer to request %s could not be sent", request.request_id)
+            request.keep_alive = False
         self._end(request)
 
     def _write(self, request: Request, response: Response) -> None:

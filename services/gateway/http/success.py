@@ -61,13 +61,13 @@ def location_rule(method: MethodDescriptor) -> Callable[[Any], bytes | None] | N
         return None
     literals = re.split(r"\{[^}]*\}", template)
     getters = [_getter(method, path) for path in re.findall(r"\{([^}]*)\}", template)]
+    form = "%s".join(literal.replace("%", "%%") for literal in literals)
 
     def location(message: Any) -> bytes | None:
         named = [value_of(message) for value_of in getters]
         if not all(named):
             return None
-        values = [quote(str(value), safe="") for value in named]
-        return "".join(part for pair in zip(literals, [*values, ""], strict=True) for part in pair).encode()
+        return (form % tuple([quote(str(value), safe="") for value in named])).encode()
 
     return location
 

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -29,4 +30,11 @@ def parse_time(text: str) -> Timestamp:
 
 def format_time(time: Timestamp) -> str:
     """Write a time; parts of a microsecond are cut off."""
-    return (_EPOCH + timedelta(0, time.seconds, time.nanos // 1000)).isoformat()[:-6] + "Z"
+    microseconds = time.nanos // 1000
+    return f"{_second(time.seconds)}.{microseconds:06d}Z" if microseconds else f"{_second(time.seconds)}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second(seconds: int) -> str:
+    """Write a whole second; the answers of a busy door are full of the same ones."""
+    return (_EPOCH + timedelta(0, seconds)).isoformat()[:-6]
