@@ -7,6 +7,7 @@ from charging_cli.commands.bulk import bulk
 from charging_cli.commands.charge import charge, charges
 from charging_cli.commands.completion import completion
 from charging_cli.commands.customer import customer
+from charging_cli.commands.events import events
 from charging_cli.commands.request import approve, reject, request
 from charging_cli.commands.token import token
 from charging_cli.commands.vendor import vendor
@@ -40,7 +41,7 @@ def cli() -> None:
     """
 
 
-for command in (token, vendor, customer, request, approve, reject, charge, charges, bulk, books, completion):
+for command in (token, vendor, customer, request, approve, reject, charge, charges, bulk, events, books, completion):
     cli.add_command(command)
 
 

@@ -73,6 +73,48 @@ def test_credit_goes_from_request_to_customer_by_commands_alone(run: Run, office
     office.get("/api/vendor/1/")
 
 
+def test_a_charge_is_tried_dry_noted_reversed_and_resolved(run: Run, office: Office, partner: Partner) -> None:
+    """What a partner does when something went wrong at the till."""
+    vendor, customer = str(partner.vendor), str(partner.customer)
+    run("charge", vendor, customer, "100", "--dry-run")
+    assert office.charges(partner.vendor) == []
+    run("charge", vendor, customer, "1000000000000", "--dry-run", status=1)
+    charge = data(run("charge", vendor, customer, "100", "--external-id", "o-1", "--metadata", "till=7", "--key", "k-1", "--json"))
+    assert (charge["external_id"], charge["metadata"]) == ("o-1", {"till": "7"})
+    run("charge", vendor, customer, "1", "--metadata", "till", status=2)
+    reversal = data(run("charges", "reverse", charge["id"], "--amount", "40", "--reason", "wrong number", "--json"))
+    assert (reversal["status"], reversal["amount"]) == ("succeeded", 40)
+    assert reversal["id"] in run("charges", "reversals", "--charge", charge["id"]).stdout
+    assert office.customer_balance(partner.customer) == 60
+    assert data(run("charges", "resolve", vendor, "k-1", "--json"))["id"] == charge["id"]
+    assert data(run("charges", "resolve", vendor, "k-2", "--json"))["status"] == "sealed"
+    assert "KEY_SEALED" in run("charge", vendor, customer, "1", "--key", "k-2", status=1).stderr
+    request = data(run("request", "submit", vendor, "5", "--note", "please", "--evidence", "TRX-1", "--json"))
+    assert (request["note"], request["evidence_reference"]) == ("please", "TRX-1")
+    assert data(run("request", "cancel", str(request["id"]), "--json"))["status"] == "cancelled"
+
+
+def test_a_feed_is_read_on_where_it_was_left(run: Run, partner: Partner, tmp_path: Path) -> None:
+    """Once each, in order, over two runs with one cursor."""
+    cursor = tmp_path / "cursor"
+    found: list[dict[str, Any]] = []
+
+    def read(wanted: int) -> bool:
+        outcome = run("events", "tail", str(partner.vendor), "--no-follow", "--cursor", str(cursor), "--json")
+        found.extend(json.loads(line) for line in outcome.stdout.splitlines())
+        return len(found) >= wanted
+
+    wait_until(lambda: read(1), "the confirmed credit")
+    run("charge", str(partner.vendor), str(partner.customer), "7")
+    wait_until(lambda: read(2), "the charge")
+    assert [event["seq"] for event in found] == [1, 2]
+    assert [event["type"] for event in found] == ["credit_confirmed", "charge_succeeded"]
+    line = run("events", "tail", str(partner.vendor), "--no-follow", "--type", "charge_succeeded").stdout
+    assert "amount=7" in line
+    cursor.write_text("nonsense")
+    run("events", "tail", str(partner.vendor), "--no-follow", "--cursor", str(cursor), status=2)
+
+
 def test_refusals_name_reason_and_field_and_have_their_exit_status(run: Run) -> None:
     """People read the sentence, scripts the status."""
     assert "UNAUTHENTICATED" in run("charges", "list", status=4).stderr

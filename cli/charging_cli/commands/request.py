@@ -7,7 +7,7 @@ from charging_cli.output import show, show_object, show_rows
 from charging_cli.session import Command, Group, Session, pass_session
 
 COLUMNS = ("id", "requester", "amount", "status", "created_at", "reason")
-STATES = ("pending", "approved", "confirmed", "rejected")
+STATES = ("pending", "approved", "confirmed", "rejected", "cancelled", "expired")
 
 
 @click.group(cls=Group)
@@ -18,12 +18,25 @@ def request() -> None:
 @request.command()
 @click.argument("vendor", type=int)
 @click.argument("amount", type=AMOUNT)
+@click.option("--note", help="What to tell whoever decides.")
+@click.option("--evidence", metavar="REFERENCE", help="Where the evidence is: the reference of a bank transfer, say.")
 @key_option
 @pass_session
-def submit(session: Session, vendor: int, amount: int, key: str) -> None:
+def submit(session: Session, vendor: int, amount: int, note: str | None, evidence: str | None, key: str) -> None:
     """Ask for AMOUNT of credit (in minor units) for VENDOR."""
-    answer = session.api().post("/api/vendor/submit-request/", {"requester": vendor, "amount": amount}, key=key)
-    show_object(session, answer["data"])
+    told = {"note": note, "evidence_reference": evidence}
+    body = {"requester": vendor, "amount": amount} | {name: value for name, value in told.items() if value}
+    show_object(session, session.api().post("/api/vendor/submit-request/", body, key=key)["data"])
+
+
+@request.command()
+@click.argument("request_id", type=int)
+@click.option("--reason", default="", help="Why, for the records.")
+@pass_session
+def cancel(session: Session, request_id: int, reason: str) -> None:
+    """Withdraw a pending request."""
+    body = {"request_credit_id": request_id} | ({"reason": reason} if reason else {})
+    show_object(session, session.api().post("/api/vendor/cancel-request/", body, repeatable=True)["data"])
 
 
 @request.command("list")
@@ -50,7 +63,8 @@ def show_request(session: Session, request_id: int) -> None:
 def approve(session: Session, request_id: int) -> None:
     """Approve a pending credit request."""
     answer = session.api().post("/api/vendor/approve-request/", {"request_credit_id": request_id}, repeatable=True)
-    show(session, answer, f"request {request_id} is approved")
+    awaited = answer["status"] == "awaits_second_approval"
+    show(session, answer, f"request {request_id} awaits a second approval" if awaited else f"request {request_id} is approved")
 
 
 @click.command(cls=Command)
