@@ -219,6 +219,12 @@ def test_a_charge_is_found_and_every_step_of_it_shown_with_its_time(tab: Tab, ur
     expect(steps.nth(1)).to_contain_text("Vendor -300, balance 700")
     expect(steps.nth(2)).to_contain_text("Customer +300, balance 300")
     expect(tab.page.get_by_text("branch:")).to_be_visible()
+    with caller(url, partner.token) as client:
+        body = {"amount": 40, "reason": HOSTILE}
+        client.post(f"/api/customer/charges/{paid}/reverse/", json=body, headers={"Prefer": "wait=10"})
+    tab.page.reload()
+    expect(steps).to_have_count(5)
+    expect(steps.last).to_contain_text(f"40 back to the vendor: {HOSTILE}")
 
 
 def test_books_and_health_are_live(tab: Tab) -> None:

@@ -16,12 +16,13 @@ export function chargePage(id) {
     try {
       const { data } = await get(`/api/customer/charges/${id}/`);
       const reference = { reference: id, page_size: 10 };
-      const [debits, credits] = await Promise.all([
-        get(`/api/vendor/${data.vendor}/entries/`, reference), get(`/api/customer/${data.customer}/entries/`, reference), named({ results: [data] }),
+      const [debits, credits, reversals] = await Promise.all([
+        get(`/api/vendor/${data.vendor}/entries/`, reference), get(`/api/customer/${data.customer}/entries/`, reference),
+        get("/api/customer/reversals/", { charge: id, page_size: 200 }), named({ results: [data] }),
       ]);
       if (gone) return;
-      draw(element, data, debits.results[0], credits.results[0]);
-      if (data.status === "accepted") timer = setTimeout(load, REFRESH_MS);
+      draw(element, data, debits.results[0], credits.results[0], reversals.results);
+      if (data.status === "accepted" || reversals.results.some((each) => each.status === "accepted")) timer = setTimeout(load, REFRESH_MS);
     } catch (problem) {
       const error = h("p", { class: "error", role: "alert" });
       showProblem(error, problem);
@@ -32,7 +33,7 @@ export function chargePage(id) {
   return { element, title: "Charge", left: () => { gone = true; clearTimeout(timer); } };
 }
 
-function draw(element, charge, debit, credit) {
+function draw(element, charge, debit, credit, reversals) {
   const notes = Object.entries(charge.metadata ?? {});
   const facts = [
     ["Id", h("code", {}, charge.id)],
@@ -47,10 +48,10 @@ function draw(element, charge, debit, credit) {
     h("div", { class: "title" }, h("h1", { tabindex: -1 }, "Charge"), badge(charge.status)),
     h("p", { class: "big" }, amount(charge.amount)),
     h("dl", {}, facts.filter(Boolean).map(([term, value]) => [h("dt", {}, term), h("dd", {}, value)])),
-    h("h2", {}, "Steps"), h("ol", { class: "steps", "aria-label": "Steps" }, steps(charge, debit, credit)));
+    h("h2", {}, "Steps"), h("ol", { class: "steps", "aria-label": "Steps" }, steps(charge, debit, credit, reversals)));
 }
 
-function steps(charge, debit, credit) {
+function steps(charge, debit, credit, reversals) {
   const start = Date.parse(charge.created_at);
   const step = (title, at, text, kind = "done") => h("li", { class: kind }, h("strong", {}, title),
     at ? h("span", { class: "soft" }, time(at), at === charge.created_at ? "" : ` · after ${span(Date.parse(at) - start)}`) : h("span", { class: "soft" }, "not yet"),
@@ -66,5 +67,10 @@ function steps(charge, debit, credit) {
   // Credit and end are written in one transaction, whose two times are read a moment apart.
   const settled = credit && charge.settled_at < credit.created_at ? credit.created_at : charge.settled_at;
   found.push(charge.settled_at ? step("Settled", settled, "Final.") : step("Settled", "", "", "open"));
+  for (const reversal of reversals.toReversed()) {
+    const kind = { accepted: "open", failed: "bad" }[reversal.status] ?? "done";
+    const why = reversal.failure?.reason ? ` (${reversal.failure.reason.replaceAll("_", " ")})` : "";
+    found.push(step(`Reversal ${reversal.status}`, reversal.settled_at ?? reversal.created_at, `${amount(reversal.amount)} back to the vendor: ${reversal.reason}${why}`, kind));
+  }
   return found;
 }
