@@ -78,6 +78,17 @@ class Api:
             if not token:
                 return
 
+    def stream(self, path: str, query: Query, accept: str) -> Iterator[bytes]:
+        """Yield a long answer as it comes. Raises Refused, and Unreachable also half way; then what came is not all."""
+        try:
+            with self._client.stream("GET", path, params=_given(query), headers={"Accept": accept}) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise Refused(answer.status_code, _problem(answer))
+                yield from answer.iter_bytes()
+        except httpx.TransportError as error:
+            raise Unreachable(f"the answer of {self.url} broke off: {error or type(error).__name__}") from None
+
     def _call(
         self,
         method: str,
@@ -107,9 +118,8 @@ class Api:
         self, method: str, path: str, query: Query | None, body: Body | None, headers: Mapping[str, str] | None
     ) -> tuple[dict[str, Any] | Refused | Unreachable, float | None]:
         """Send once; return the answer or the failure, and the seconds that the service asks to wait."""
-        parameters = {name: value for name, value in (query or {}).items() if value not in (None, "")}
         try:
-            answer = self._client.request(method, path, params=parameters, json=body, headers=headers)
+            answer = self._client.request(method, path, params=_given(query or {}), json=body, headers=headers)
         except httpx.TransportError as error:
             return Unreachable(f"no answer from {self.url}: {error or type(error).__name__}"), None
         self._reached = True
@@ -123,6 +133,18 @@ class Api:
             return content, None
         after = answer.headers.get("retry-after", "")
         return Refused(answer.status_code, content), float(after) if after.isdigit() else None
+
+
+def _given(query: Query) -> dict[str, str | int | None]:
+    return {name: value for name, value in query.items() if value not in (None, "")}
+
+
+def _problem(answer: httpx.Response) -> Mapping[str, Any]:
+    try:
+        content = answer.json()
+    except ValueError:
+        content = None
+    return content if isinstance(content, dict) else {}
 
 
 def _may_repeat(failure: Refused | Unreachable, *, repeatable: bool) -> bool:

@@ -9,6 +9,7 @@ from charging_cli.commands.completion import completion
 from charging_cli.commands.customer import customer
 from charging_cli.commands.events import events
 from charging_cli.commands.request import approve, reject, request
+from charging_cli.commands.statement import statement, verify
 from charging_cli.commands.token import token
 from charging_cli.commands.vendor import vendor
 from charging_cli.failures import Failure
@@ -41,7 +42,7 @@ def cli() -> None:
     """
 
 
-for command in (token, vendor, customer, request, approve, reject, charge, charges, bulk, events, books, completion):
+for command in (token, vendor, customer, request, approve, reject, charge, charges, bulk, events, statement, verify, books, completion):
     cli.add_command(command)
 
 

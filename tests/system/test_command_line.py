@@ -5,9 +5,11 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from charging_cli.main import cli
 from click.testing import CliRunner, Result
@@ -113,6 +115,29 @@ def test_a_feed_is_read_on_where_it_was_left(run: Run, partner: Partner, tmp_pat
     assert "amount=7" in line
     cursor.write_text("nonsense")
     run("events", "tail", str(partner.vendor), "--no-follow", "--cursor", str(cursor), status=2)
+
+
+def test_a_statement_is_fetched_and_proves_itself(run: Run, office: Office, partner: Partner, url: str, tmp_path: Path) -> None:
+    """With keys that were kept and with keys that are fetched; an altered one does not, and half a one is never written."""
+    run("charge", str(partner.vendor), str(partner.customer), "7")
+    path, keys = tmp_path / "statement.ndjson", tmp_path / "keys.json"
+    last = office.get(f"/api/vendor/{partner.vendor}/entries/", page_size="1")["results"][0]["created_at"]
+    end = (datetime.fromisoformat(last) + timedelta(microseconds=1)).isoformat()
+    period = ("--from", "2026-01-01T00:00:00Z", "--to", end)
+    run("statement", str(partner.vendor), *period, "--output", str(path))
+    keys.write_text(httpx.get(f"{url}/api/auth/keys/").text)
+    assert "true: " in run("verify", str(path), "--keys", str(keys)).stdout
+    assert data(run("verify", str(path), "--json"))["holds"]
+
+    path.write_text(path.read_text().replace('"amount":-7', '"amount":-6'))
+    findings = data(run("verify", str(path), "--keys", str(keys), "--json", status=1))["findings"]
+    assert findings
+    assert "amount" in run("statement", str(partner.vendor), *period, "--format", "csv").stdout
+    future = tmp_path / "future.ndjson"
+    refused = run("statement", str(partner.vendor), *period[:3], "2999-01-01T00:00:00Z", "--output", str(future), status=1)
+    assert "INVALID_ARGUMENT" in refused.stderr
+    assert not future.exists()
+    run("verify", str(keys), "--keys", str(keys), status=2)
 
 
 def test_refusals_name_reason_and_field_and_have_their_exit_status(run: Run) -> None:

@@ -13,6 +13,7 @@ DOCS = "/api/docs/"
 GUIDES: Mapping[str, str] = {
     "quick-start": "Quick start",
     "retries": "Idempotency and retries",
+    "statements": "Statements and receipts",
     "sandbox": "Sandbox",
 }
 """Name of the file and of the path, and the title in the contents."""
