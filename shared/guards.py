@@ -20,6 +20,7 @@ from shared.interceptors.metrics import MetricsInterceptor
 from shared.interceptors.validation import ValidationInterceptor
 from shared.method_table import MethodTable, Servicer
 from shared.settings import CommonSettings
+from shared.streams import StreamGuard
 from shared.transport.envelope_server import envelope_servicer
 
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -36,6 +37,9 @@ class Guards:
             "charging_batch_size", "Items that travelled or ran together.", ("batcher",), buckets=BATCH_BUCKETS, registry=registry
         )
         self._authenticator = Authenticator(trust, PeerTokenVerifier(load_public_keys(settings.keys_dir), audience=service))
+        self._streams = StreamGuard(
+            self._authenticator, registry, total_max=settings.streams_max, principal_max=settings.streams_per_principal_max
+        )
         self._gate: Gate = build_gate(settings, observe=self.observer("admission"))
 
     def observer(self, batcher: str) -> Callable[[int], None]:
@@ -56,8 +60,17 @@ class Guards:
             AuthorizationInterceptor(),
             AdmissionInterceptor(self._gate),
         ]
-        envelope.table = MethodTable([*servicers, envelope_entry], chain)
+        envelope.table = MethodTable([*servicers, envelope_entry], chain, self._streams)
         return envelope.table
+
+    @property
+    def open_streams(self) -> int:
+        """Return how many streams are open."""
+        return self._streams.open_now
+
+    def end_streams(self) -> None:
+        """End all streams softly and open no more: this process leaves."""
+        self._streams.end_all()
 
     async def close(self) -> None:
         """Conclude what the gate still holds."""

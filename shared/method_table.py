@@ -13,6 +13,7 @@ import grpc
 from grpc_interceptor.server import AsyncServerInterceptor
 
 from shared.policy import MethodPolicy, UnguardedMethodError, checked_policy, find_method
+from shared.streams import StreamGuard
 
 Servicer = tuple[Callable[[Any, Any], None], object]
 """The generated `add_XServicer_to_server` and the servicer to add."""
@@ -35,8 +36,13 @@ class _HandlerCollector:
 class MethodTable:
     """Every method of this process, guarded."""
 
-    def __init__(self, servicers: Sequence[Servicer], interceptors: Sequence[AsyncServerInterceptor]) -> None:
-        """Fold every handler into `interceptors`, outermost first. Raises UnguardedMethodError for a method without a policy."""
+    def __init__(
+        self, servicers: Sequence[Servicer], interceptors: Sequence[AsyncServerInterceptor], streams: StreamGuard | None = None
+    ) -> None:
+        """Fold every handler into `interceptors`, outermost first; `streams` guards the methods that stream, where there are any.
+
+        Raises UnguardedMethodError for a method without a policy.
+        """
         collector = _HandlerCollector()
         for add_to_server, servicer in servicers:
             add_to_server(servicer, collector)
@@ -44,7 +50,7 @@ class MethodTable:
         self.policies: dict[str, MethodPolicy] = {}
         for name, handler in collector.handlers.items():
             self.policies[name] = checked_policy(find_method(name))
-            self.handlers[name] = _fold(name, handler, interceptors)
+            self.handlers[name] = _fold(name, handler, interceptors, streams)
 
     def register(self, server: grpc.aio.Server) -> None:
         """Serve the guarded methods on a gRPC server."""
@@ -57,21 +63,24 @@ class MethodTable:
 
 
 def _fold(
-    name: str, handler: grpc.RpcMethodHandler[Any, Any], interceptors: Sequence[AsyncServerInterceptor]
+    name: str, handler: grpc.RpcMethodHandler[Any, Any], interceptors: Sequence[AsyncServerInterceptor], streams: StreamGuard | None
 ) -> grpc.RpcMethodHandler[Any, Any]:
     """Put the interceptors around a handler, the first one outermost.
 
-    For a unary method each layer is one call of `intercept`; the library's own folding would add a coroutine of its own to each of them.
-    The folded handler takes the request as bytes: reading it is a guard's work too.
+    Each layer is one call of `intercept`; the library's own folding would add a coroutine of its own to each of them. The folded handler
+    takes the request as bytes: reading it is a guard's work too. A handler that streams is called once as well, by the stream guard, which
+    returns when the stream has ended: so every layer lasts as long as the stream does.
     """
-    if handler.unary_unary is None:
-        raise UnguardedMethodError(f"{name} streams, and the guards are for unary methods")
-    serve = handler.unary_unary
+    serve: Callable[..., Any] | None = handler.unary_unary
+    streaming: Any = handler.unary_stream  # the type stubs know only handlers that are not async
+    if streaming is not None and streams is not None:
+        serve = streams.serving(streaming)
+    if serve is None:
+        raise UnguardedMethodError(f"{name} is of a kind that there is no guard for")
     for interceptor in reversed(interceptors):
         serve = _layer(interceptor.intercept, serve, name)
-    return grpc.unary_unary_rpc_method_handler(
-        _as_coroutine_function(serve), request_deserializer=None, response_serializer=handler.response_serializer
-    )
+    make = grpc.unary_unary_rpc_method_handler if handler.unary_unary is not None else grpc.unary_stream_rpc_method_handler
+    return make(_as_coroutine_function(serve), request_deserializer=None, response_serializer=handler.response_serializer)
 
 
 def _layer(intercept: Callable[..., Any], serve: Callable[..., Any], name: str) -> Callable[..., Any]:

@@ -40,7 +40,8 @@ class MethodPolicy:
 
     `name` is the full method name, `/package.Service/Method`. `repeatable` says that a door may send the call again, with the same ids,
     when its outcome is unknown: the contract's `idempotency_level`. `dry_runs` says that the request has a field `dry_run`: a call with it
-    changes nothing, so it neither takes an idempotency key nor leaves one behind.
+    changes nothing, so it neither takes an idempotency key nor leaves one behind. `streaming` says that the
+    answer is a stream of messages.
     """
 
     name: str
@@ -53,6 +54,7 @@ class MethodPolicy:
     coalesce: bool
     waitable: bool
     repeatable: bool
+    streaming: bool = False
     dry_runs: bool = False
 
 
@@ -80,6 +82,7 @@ def policy_of(method: MethodDescriptor) -> MethodPolicy | None:
         waitable=policy.waitable,
         repeatable=options.idempotency_level != descriptor_pb2.MethodOptions.IDEMPOTENCY_UNKNOWN,
         dry_runs=DRY_RUN in method.input_type.fields_by_name,
+        streaming=method.server_streaming,
     )
 
 

@@ -67,6 +67,12 @@ class CommonSettings(BaseSettings):
     replay_limit_requests: Annotated[int, Field(ge=1)] = 6000
     """Replays of a known idempotency key allowed per principal in each window."""
 
+    streams_max: Annotated[int, Field(ge=1)] = 500
+    """Streams of events that one process serves at a time."""
+
+    streams_per_principal_max: Annotated[int, Field(ge=1)] = 20
+    """Streams of events of one principal at one process."""
+
     drain_seconds: Annotated[float, Field(ge=0)] = 10.0
     """How long calls in flight may still run after SIGTERM."""
 

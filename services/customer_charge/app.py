@@ -8,6 +8,7 @@ from charging.customer_charge.v1 import reversal_pb2_grpc as reversal_rpc
 from services.customer_charge.acceptor import Acceptor
 from services.customer_charge.dry_runs import DryRuns
 from services.customer_charge.existence import Existence
+from services.customer_charge.feed_watch import FeedWatch
 from services.customer_charge.handlers.books import BooksServicer
 from services.customer_charge.handlers.charges import ChargeServicer
 from services.customer_charge.handlers.customers import CustomerServicer
@@ -78,7 +79,7 @@ class CustomerChargeApp:
                     receipts_rpc.add_ReceiptServiceServicer_to_server,
                     ReceiptServicer(self.database, DocumentSigner(settings.keys_dir, settings.peer_name or SERVICE)),
                 ),
-                (events_rpc.add_EventServiceServicer_to_server, EventServicer(self.database)),
+                (events_rpc.add_EventServiceServicer_to_server, EventServicer(self.database, FeedWatch(self.database))),
                 (events_rpc.add_EventIntakeServiceServicer_to_server, EventIntakeServicer(self.database)),
             ]
         )
@@ -100,6 +101,7 @@ class CustomerChargeApp:
         """Drain the calls in flight and close everything they used."""
         self._watch.close()
         self._reversal_watch.close()
+        self._guards.end_streams()
         await self.server.stop(self._settings.drain_seconds)
         await self.acceptor.close()
         await self._guards.close()
@@ -110,6 +112,10 @@ class CustomerChargeApp:
         self._waker.close()
         self._reversal_waker.close()
         self._metrics.stop()
+
+    def open_streams(self) -> int:
+        """Return how many streams of events are open."""
+        return self._guards.open_streams
 
     async def ready(self) -> bool:
         """Tell whether calls can be served: the database answers and tokens can be verified."""

@@ -20,6 +20,9 @@ CALL_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{
 DEFAULT_TIMEOUT_SECONDS = 30.0
 """For a caller that sets no deadline: nothing waits for ever."""
 
+DEFAULT_STREAM_SECONDS = 3600.0
+"""The same for a stream; whoever serves it ends it earlier."""
+
 log = structlog.get_logger("call")
 
 
@@ -71,6 +74,7 @@ def build_call(policy: MethodPolicy, context: Context) -> Call:
     }
     request_id = metadata.get("x-request-id", "")
     timeout = context.time_remaining()
+    default = DEFAULT_STREAM_SECONDS if policy.streaming else DEFAULT_TIMEOUT_SECONDS
     return Call(
         method=policy.name,
         policy=policy,
@@ -78,7 +82,7 @@ def build_call(policy: MethodPolicy, context: Context) -> Call:
         request_id=request_id if REQUEST_ID.fullmatch(request_id) else uuid7_text(),
         call_id=uuid7_text(),
         client_address=peer_address(context.peer()),
-        deadline=time.monotonic() + (DEFAULT_TIMEOUT_SECONDS if timeout is None else timeout),
+        deadline=time.monotonic() + (default if timeout is None else timeout),
     )
 
 

@@ -1,6 +1,6 @@
 """The one way in which a door hands a call on, wherever the method lives."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -23,6 +23,14 @@ class Answer:
     status: bytes = b""
 
 
+class StreamFailed(Exception):
+    """A stream ended with an error; `answer` is its outcome."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.details)
+        self.answer = answer
+
+
 class Backend(Protocol):
     """Where the methods of a service are served."""
 
@@ -33,5 +41,12 @@ class Backend(Protocol):
         (`charging-...`) because a backend is only reachable from a door that strips them from what callers send. A call whose connection
         is lost is repeated with the same ids when its policy makes that safe, and otherwise answers UNAVAILABLE. `waits` says that the
         request asks to be answered only when its outcome is final: no other call shall wait for it.
+        """
+        ...
+
+    def stream(self, method: str, message: bytes, metadata: TextMetadata, timeout_seconds: float) -> AsyncIterator[bytes]:
+        """Yield the serialized messages of a method that streams, until it ends or this process leaves. Raises StreamFailed.
+
+        Reserved metadata does not travel: it is believed in envelopes only, and a stream has none.
         """
         ...

@@ -1,12 +1,13 @@
 """Run one call through the guarded table of this process."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
 
 from shared.interceptors.error_mapping import DETAILS_KEY
 from shared.method_table import MethodTable
-from shared.transport.backend import Answer
+from shared.transport.backend import Answer, StreamFailed
 from shared.transport.inner_context import InnerContext, Metadata
 
 
@@ -35,3 +36,8 @@ class LocalBackend:
     async def call(self, method: str, message: bytes, metadata: Metadata, timeout_seconds: float, *, waits: bool = False) -> Answer:
         """Serve the call here."""
         return await dispatch(self._table, method, message, metadata, timeout_seconds, "local")
+
+    async def stream(self, method: str, message: bytes, metadata: Metadata, timeout_seconds: float) -> AsyncIterator[bytes]:
+        """Refuse: no method of this process streams over its HTTP door."""
+        raise StreamFailed(Answer(grpc.StatusCode.UNIMPLEMENTED.value[0], f"{method} is not streamed"))
+        yield b""

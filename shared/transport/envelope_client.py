@@ -7,7 +7,7 @@ the others answer UNAVAILABLE.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,10 +16,11 @@ from charging.transport.v1 import envelope_pb2, envelope_pb2_grpc
 from google.protobuf.message_factory import GetMessageClass
 
 from shared.batching import NaturalBatcher
+from shared.call import RESERVED_PREFIX
 from shared.errors import ChargingError, Code
-from shared.interceptors.error_mapping import status_of
+from shared.interceptors.error_mapping import DETAILS_KEY, status_of
 from shared.policy import MethodPolicy, RateLimitClass, checked_policy, find_method
-from shared.transport.backend import Answer, TextMetadata
+from shared.transport.backend import Answer, StreamFailed, TextMetadata
 
 MAX_CALLS = 256
 """Most calls of one envelope: past this the gain is spent, and the first callers wait for the last."""
@@ -73,6 +74,7 @@ class EnvelopeBackend:
 
     def __init__(self, channel: grpc.aio.Channel, peer_token: Callable[[], str], *, name: str, max_in_flight: int = 2) -> None:
         """`peer_token` returns this process's own token; `name` names the backend in errors and metrics."""
+        self._channel = channel
         self._stub = envelope_pb2_grpc.EnvelopeServiceStub(channel)
         self._peer_token = peer_token
         self._name = name
@@ -97,8 +99,40 @@ class EnvelopeBackend:
         except ChargingError as error:
             return _failed(error)
 
+    async def stream(self, method: str, message: bytes, metadata: TextMetadata, timeout_seconds: float) -> AsyncIterator[bytes]:
+        """Call a method that streams, directly with the caller's own token, and yield its messages until it ends or this process leaves.
+
+        Raises StreamFailed.
+        """
+        open_stream: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = self._channel.unary_stream(method)
+        sent = [entry for entry in metadata if not entry[0].startswith(RESERVED_PREFIX)]
+        call = open_stream(message, metadata=sent, timeout=timeout_seconds)
+        leaving = asyncio.ensure_future(self._leaving.wait())
+        try:
+            while True:
+                coming = asyncio.ensure_future(call.read())
+                await asyncio.wait({coming, leaving}, return_when=asyncio.FIRST_COMPLETED)
+                if not coming.done():
+                    coming.cancel()
+                    return
+                content = coming.result()
+                if not isinstance(content, bytes):  # the end
+                    return
+                yield content
+        except grpc.aio.AioRpcError as error:
+            trailers = dict(error.trailing_metadata() or ())
+            status = trailers.get(DETAILS_KEY, b"")
+            texts = {str(key): value for key, value in trailers.items() if isinstance(value, str)}
+            answer = Answer(
+                error.code().value[0], error.details() or "", trailers=texts, status=status if isinstance(status, bytes) else b""
+            )
+            raise StreamFailed(answer) from error
+        finally:
+            leaving.cancel()
+            call.cancel()
+
     def stop_waiting(self) -> None:
-        """Answer calls that wait for an outcome with what is known now: this process leaves."""
+        """Answer calls that wait for an outcome with what is known now, and end streams: this process leaves."""
         self._leaving.set()
 
     async def close(self) -> None:

@@ -216,6 +216,7 @@ _CUSTOMER_CHARGE = {
     "EventService/ListEvents": _of_vendor(
         lambda world: events_pb2.ListEventsRequest(vendor_id=world.ours.vendor, types=[events_pb2.EVENT_TYPE_CHARGE_SUCCEEDED])
     ),
+    "EventService/WatchEvents": _of_vendor(lambda world: events_pb2.WatchEventsRequest(vendor_id=world.ours.vendor, after=1)),
     "EventIntakeService/AppendFacts": Sample(_fixed(_fact)),
     "ReversalService/ReverseCharge": _of_object(
         lambda key: reversal_pb2.ReverseChargeRequest(id=key, amount=1, reason="a mistake"), lambda world: world.ours.charge, MISSING_CHARGE

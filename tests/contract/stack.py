@@ -37,6 +37,7 @@ from shared.local.ports import free_port
 from shared.peer_keys import write_peer_keys
 from shared.principal import RateLimit, Role
 from shared.transport.channels import open_channel
+from tests.contract.contract import METHODS
 from tests.databases import Databases
 
 PASSWORD = "correct horse battery"
@@ -76,6 +77,14 @@ class Reply:
     def fields(self) -> set[str]:
         """Return the fields that the BadRequest names."""
         return {violation.field for violation in self.detail(error_details_pb2.BadRequest).field_violations}
+
+
+def reply_of(error: grpc.aio.AioRpcError) -> Reply:
+    """Return the outcome of an RPC that failed."""
+    trailers: dict[str, str | bytes] = dict(error.trailing_metadata() or ())
+    raw = trailers.get("grpc-status-details-bin", b"")
+    status = status_pb2.Status.FromString(raw if isinstance(raw, bytes) else b"")
+    return Reply(error.code(), error.details() or "", status=status, trailers=trailers)
 
 
 class Stack:
@@ -156,16 +165,25 @@ class Stack:
         home = home or next(service for package, service in HOMES.items() if method[1:].startswith(package))
         sent = [*metadata, ("authorization", f"Token {token}")] if token else list(metadata)
         content = request if isinstance(request, bytes) else request.SerializeToString()
+        if METHODS[method].server_streaming:
+            return await self._first_of_stream(method, content, sent, home)
         send: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self.channels[home].unary_unary(method)
         pending = send(content, metadata=sent, timeout=TIMEOUT_SECONDS)
         try:
             answer = await pending
         except grpc.aio.AioRpcError as error:
-            trailers: dict[str, str | bytes] = dict(error.trailing_metadata() or ())
-            raw = trailers.get("grpc-status-details-bin", b"")
-            status = status_pb2.Status.FromString(raw if isinstance(raw, bytes) else b"")
-            return Reply(error.code(), error.details() or "", status=status, trailers=trailers)
+            return reply_of(error)
         return Reply(grpc.StatusCode.OK, content=answer, trailers=dict(await pending.trailing_metadata()))
+
+    async def _first_of_stream(self, method: str, content: bytes, metadata: Sequence[tuple[str, str]], home: str) -> Reply:
+        """Open a stream and return its first message, or how it failed."""
+        stream = self.channels[home].unary_stream(method)(content, metadata=metadata, timeout=TIMEOUT_SECONDS)
+        try:
+            return Reply(grpc.StatusCode.OK, content=await stream.read())
+        except grpc.aio.AioRpcError as error:
+            return reply_of(error)
+        finally:
+            stream.cancel()
 
     async def send(
         self,

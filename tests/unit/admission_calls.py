@@ -22,6 +22,7 @@ def make_policy(**changes: Any) -> MethodPolicy:
         "coalesce": False,
         "waitable": False,
         "repeatable": True,
+        "streaming": False,
     }
     return MethodPolicy(**(fields | changes))
 

@@ -1,27 +1,34 @@
 """EventService and EventIntakeService."""
 
+from collections.abc import AsyncIterator
+
 from charging.customer_charge.v1 import customer_charge_pb2 as charge_pb
 from charging.customer_charge.v1 import events_pb2 as pb
 from charging.customer_charge.v1 import events_pb2_grpc
 
 from services.customer_charge.domain.charges import Charge
 from services.customer_charge.domain.events import Event, EventType, Fact
+from services.customer_charge.feed_watch import FeedWatch
 from services.customer_charge.operations.read_events import read_events
 from services.customer_charge.operations.record_events import append_facts
 from shared.database import Database
 from shared.errors import InvalidArgument
 from shared.interceptors.types import Context
-from shared.paging import page_size_of
+from shared.paging import PAGE_SIZE_MAX, page_size_of
 from shared.times import from_timestamp, to_timestamp
 
 FACT_TYPES = frozenset({pb.EVENT_TYPE_CREDIT_CONFIRMED, pb.EVENT_TYPE_BALANCE_LOW})
+
+SIGN_OF_LIFE_SECONDS = 10.0
+"""After so long without an event the watcher hears that the stream still lives; proxies usually cut off what is silent for a minute."""
 
 
 class EventServicer(events_pb2_grpc.EventServiceServicer):
     """Serves the feeds."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, watch: FeedWatch) -> None:
         self._database = database
+        self._watch = watch
 
     async def ListEvents(self, request: pb.ListEventsRequest, context: Context) -> pb.ListEventsResponse:
         """List events of a feed, after a number."""
@@ -35,6 +42,18 @@ class EventServicer(events_pb2_grpc.EventServiceServicer):
         return pb.ListEventsResponse(
             events=[event_message(event) for event in page.events], next_after=page.next_after, has_more=page.has_more
         )
+
+    async def WatchEvents(self, request: pb.WatchEventsRequest, context: Context) -> AsyncIterator[pb.WatchEventsResponse]:
+        """Stream the events of a feed, after a number, until the stream is ended from outside."""
+        after, types = request.after, frozenset(request.types)
+        yield pb.WatchEventsResponse(next_after=after)
+        while True:
+            page = await read_events(self._database, request.vendor_id, after=after, types=types, limit=PAGE_SIZE_MAX)
+            for event in page.events:
+                yield pb.WatchEventsResponse(event=event_message(event), next_after=event.seq)
+            after = page.next_after
+            if not page.has_more and not await self._watch.wait(request.vendor_id, after, SIGN_OF_LIFE_SECONDS):
+                yield pb.WatchEventsResponse(next_after=after)
 
 
 class EventIntakeServicer(events_pb2_grpc.EventIntakeServiceServicer):
@@ -96,4 +115,6 @@ def _charge_message(charge: Charge) -> pb.EventCharge:
         amount=charge.amount,
         accepted_at=to_timestamp(charge.created_at),
         failure=failure,
+        external_id=charge.external_id,
+        metadata=charge.metadata,
     )

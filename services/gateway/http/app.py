@@ -10,6 +10,7 @@ from services.gateway.http.bindings import Binding, bindings_of
 from services.gateway.http.client_address import ClientAddresses
 from services.gateway.http.endpoint import BODY_BYTES_MAX, Endpoint
 from services.gateway.http.error_pages import errors_html
+from services.gateway.http.event_stream import StreamEndpoint, wants_events
 from services.gateway.http.guides import DOCS, GUIDES, guide_html
 from services.gateway.http.json_reader import JsonReader
 from services.gateway.http.json_writer import JsonWriter
@@ -58,14 +59,19 @@ def build_app(
         routes.add(binding.http_method, binding.template, endpoint)
         if _readable(binding):
             routes.add("HEAD", binding.template, endpoint)
+    streams: Routes[StreamEndpoint] = Routes()
+    stream_bindings = list(bindings_of(services, streaming=True))
+    for binding in stream_bindings:
+        stream = StreamEndpoint(binding, backends[binding.method.containing_service.full_name], writer=writer, addresses=addresses)
+        streams.add(binding.http_method, binding.template, stream)
     pages = {"/health/": json_page({"status": "ok"}), "/ready/": ready_page(ready)}
     if settings.docs:
-        document = openapi_document(bindings)
+        document = openapi_document(bindings, stream_bindings)
         pages["/api/openapi.json"] = json_page(document)
         pages["/api/docs/"] = html_page(reference_html(document))
         pages["/api/docs/errors/"] = html_page(errors_html())
         pages |= {f"{DOCS}{name}/": html_page(guide_html(name)) for name in GUIDES}
-    return HttpDoor(routes, pages, dict(mounts or {}), settings.requests_in_flight_max)
+    return HttpDoor(routes, streams, pages, dict(mounts or {}), settings.requests_in_flight_max)
 
 
 def _readable(binding: Binding) -> bool:
@@ -77,8 +83,16 @@ def _readable(binding: Binding) -> bool:
 class HttpDoor:
     """Answers requests. `requests_in_flight_max` bounds the API requests it works on at a time; more are refused at once."""
 
-    def __init__(self, routes: Routes[Endpoint], pages: Mapping[str, Page], mounts: Mapping[str, App], requests_in_flight_max: int) -> None:
+    def __init__(
+        self,
+        routes: Routes[Endpoint],
+        streams: Routes[StreamEndpoint],
+        pages: Mapping[str, Page],
+        mounts: Mapping[str, App],
+        requests_in_flight_max: int,
+    ) -> None:
         self._routes = routes
+        self._streams = streams
         self._pages = pages
         self._mounts = mounts
         self._requests_in_flight_max = requests_in_flight_max
@@ -105,7 +119,9 @@ class HttpDoor:
             return ProblemError.of("INTERNAL", "something went wrong here; tell us the request_id").response(request.request_id)
 
     async def _call(self, request: Request, resource: Resource[Endpoint], values: tuple[str, ...]) -> Response:
-        endpoint = resource.methods.get(request.method)
+        endpoint: Endpoint | StreamEndpoint | None = resource.methods.get(request.method)
+        if wants_events(request) and (streamed := self._streams.find(request.path)) is not None:
+            endpoint = streamed[0].methods.get(request.method, endpoint)
         if endpoint is None:
             return _other_method(request, resource.allow)
         if self.requests_in_flight >= self._requests_in_flight_max:

@@ -32,11 +32,14 @@ class Binding:
     deprecated_at_seconds: int | None = None
 
 
-def bindings_of(services: Iterable[ServiceDescriptor]) -> Iterator[Binding]:
-    """Yield the bindings of all methods, the preferred one of each method first. Raises ContractError for one this door cannot serve."""
+def bindings_of(services: Iterable[ServiceDescriptor], *, streaming: bool = False) -> Iterator[Binding]:
+    """Yield the bindings of all methods, the preferred one of each method first; of those that stream, or of the others.
+
+    Raises ContractError for one this door cannot serve.
+    """
     for service in services:
         for method in service.methods:
-            if method.GetOptions().HasExtension(annotations_pb2.http):
+            if method.server_streaming == streaming and method.GetOptions().HasExtension(annotations_pb2.http):
                 rule = method.GetOptions().Extensions[annotations_pb2.http]
                 preferred = _template(method, rule)
                 yield from (_binding(method, each, preferred) for each in (rule, *rule.additional_bindings))
@@ -45,8 +48,10 @@ def bindings_of(services: Iterable[ServiceDescriptor]) -> Iterator[Binding]:
 def _binding(method: MethodDescriptor, rule: HttpRule, preferred: str) -> Binding:
     if rule.body not in ("", "*") or rule.response_body:
         raise ContractError(f'{method_name(method)}: only body: "*" and the whole response are served')
-    if method.client_streaming or method.server_streaming:
-        raise ContractError(f"{method_name(method)}: a stream has no HTTP binding here")
+    if method.client_streaming:
+        raise ContractError(f"{method_name(method)}: a stream of requests has no HTTP binding here")
+    if method.server_streaming and rule.WhichOneof("pattern") != "get":
+        raise ContractError(f"{method_name(method)}: events are streamed by GET only")
     template = _template(method, rule)
     variables = tuple(_VARIABLE.findall(template))
     if unknown := [variable for variable in variables if variable not in method.input_type.fields_by_name]:

@@ -96,6 +96,8 @@ CATALOGUE: Mapping[str, Reason] = {
     # Limits and trouble.
     "RATE_LIMITED": Reason(429, "Too many requests", "Try again after `Retry-After` seconds. Nothing was done."),
     "COST_ABOVE_LIMIT": Reason(429, "The batch is larger than the limit ever allows", "Split the batch: waiting cannot help."),
+    "TOO_MANY_STREAMS": Reason(429, "Too many streams are open", "Close those that nobody reads. Nothing was opened."),
+    "SLOW_READER": Reason(429, "The stream was read too slowly", "Open it again after the last number that came: nothing is lost."),
     "RESOURCE_EXHAUSTED": Reason(429, "A limit is reached", "Try again after `Retry-After` seconds. Nothing was done."),
     "INTERNAL": Reason(
         500, "Something went wrong here", "Not the request's fault. Repeat it with the same `Idempotency-Key`; tell us the `request_id`."

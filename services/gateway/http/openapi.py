@@ -7,6 +7,7 @@ from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 
 from services.gateway.http.bindings import Binding
 from services.gateway.http.comments import load_comments
+from services.gateway.http.event_stream import MEDIA_TYPE
 from services.gateway.http.json_names import json_name
 from services.gateway.http.openapi_headers import REQUEST_HEADERS, RESPONSE_HEADERS
 from services.gateway.http.openapi_problems import PROBLEM_SCHEMA, problem_reference, problem_responses, problem_statuses
@@ -24,8 +25,8 @@ are read strictly: unknown or repeated fields, floats and numbers in quotes are 
 the end of a path is part of it."""
 
 
-def openapi_document(bindings: Sequence[Binding]) -> dict[str, Any]:
-    """Return the document that describes exactly the given bindings."""
+def openapi_document(bindings: Sequence[Binding], streams: Sequence[Binding] = ()) -> dict[str, Any]:
+    """Return the document that describes exactly the given bindings. `streams` are other forms of answers of the same paths."""
     comments = load_comments()
     schemas = Schemas(comments)
     paths: dict[str, dict[str, Any]] = {}
@@ -34,6 +35,8 @@ def openapi_document(bindings: Sequence[Binding]) -> dict[str, Any]:
         service = binding.method.containing_service
         tags.setdefault(_tag(binding.method), comments.get(service.full_name, ""))
         paths.setdefault(_public_template(binding), {})[binding.http_method.lower()] = _operation(binding, schemas, comments)
+    for binding in streams:
+        _add_stream(paths[_public_template(binding)][binding.http_method.lower()], binding, comments)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Charging", "version": "1.0.0", "description": _DESCRIPTION},
@@ -55,6 +58,13 @@ def openapi_document(bindings: Sequence[Binding]) -> dict[str, Any]:
             },
         },
     }
+
+
+def _add_stream(operation: dict[str, Any], binding: Binding, comments: Mapping[str, str]) -> None:
+    """Add to an operation that it answers `Accept: text/event-stream` with a stream."""
+    operation["description"] += f"\n\nWith `Accept: text/event-stream`: {comments.get(binding.method.full_name, '')}"
+    operation["parameters"].append({"$ref": "#/components/parameters/Last-Event-ID"})
+    operation["responses"]["200"]["content"][MEDIA_TYPE.decode()] = {"schema": {"type": "string"}}
 
 
 def _public_template(binding: Binding) -> str:

@@ -10,6 +10,12 @@ REQUEST_HEADERS: dict[str, dict[str, Any]] = {
         "outcome. The same key with another request is refused with 422. Without a key, the door makes one for the one request.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     },
+    "Last-Event-ID": {
+        "name": "Last-Event-ID",
+        "in": "header",
+        "description": "For a stream of events: the number of the last event that came. It goes before `after`.",
+        "schema": {"type": "string", "pattern": "^(0|[1-9][0-9]{0,15})$"},
+    },
     "Prefer": {
         "name": "Prefer",
         "in": "header",

@@ -22,6 +22,7 @@ _USED = frozenset(
         b"content-type",
         b"expect",
         b"idempotency-key",
+        b"last-event-id",
         b"prefer",
         b"transfer-encoding",
         b"x-forwarded-for",

@@ -28,7 +28,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(charging/customer_charge/v1/events.proto\x12\x1b\x63harging.customer_charge.v1\x1a\x31\x63harging/customer_charge/v1/customer_charge.proto\x1a!charging/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\x01\n\x11ListEventsRequest\x12/\n\tvendor_id\x18\x01 \x01(\x03\x42\x14\x9a\xb5\x18\x10\x08\x01\x10\x01\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x42\x01\x31R\x06vendor\x12\x1e\n\x05\x61\x66ter\x18\x02 \x01(\x03\x42\x0f\x9a\xb5\x18\x0b\x10\x00\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x12=\n\x05types\x18\x03 \x03(\x0e\x32&.charging.customer_charge.v1.EventTypeB\x06\x9a\xb5\x18\x02\x38\x14\x12\x1c\n\tpage_size\x18\x04 \x01(\x05\x42\t\x9a\xb5\x18\x05\x10\x00\x18\xc8\x01\"w\n\x12ListEventsResponse\x12;\n\x06\x65vents\x18\x01 \x03(\x0b\x32\".charging.customer_charge.v1.EventR\x07results\x12\x12\n\nnext_after\x18\x02 \x01(\x03\x12\x10\n\x08has_more\x18\x03 \x01(\x08\"W\n\x12\x41ppendFactsRequest\x12\x41\n\x05\x66\x61\x63ts\x18\x01 \x03(\x0b\x32\'.charging.customer_charge.v1.VendorFactB\t\x9a\xb5\x18\x05\x08\x01\x38\xe8\x07\"\'\n\x13\x41ppendFactsResponse\x12\x10\n\x08\x61ppended\x18\x01 \x01(\x05\"\x87\x03\n\x05\x45vent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x19\n\tvendor_id\x18\x02 \x01(\x03R\x06vendor\x12\x0b\n\x03seq\x18\x03 \x01(\x03\x12\x34\n\x04type\x18\x04 \x01(\x0e\x32&.charging.customer_charge.v1.EventType\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x0evendor_balance\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\x38\n\x06\x63harge\x18\x07 \x01(\x0b\x32(.charging.customer_charge.v1.EventCharge\x12\x38\n\x06\x63redit\x18\x08 \x01(\x0b\x32(.charging.customer_charge.v1.EventCredit\x12@\n\x0blow_balance\x18\t \x01(\x0b\x32+.charging.customer_charge.v1.EventThresholdB\x11\n\x0f_vendor_balance\"\xb6\x01\n\x0b\x45ventCharge\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1d\n\x0b\x63ustomer_id\x18\x02 \x01(\x03R\x08\x63ustomer\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12/\n\x0b\x61\x63\x63\x65pted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12;\n\x07\x66\x61ilure\x18\x05 \x01(\x0b\x32*.charging.customer_charge.v1.ChargeFailure\":\n\x0b\x45ventCredit\x12\x1b\n\nrequest_id\x18\x01 \x01(\x03R\x07request\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x03\"#\n\x0e\x45ventThreshold\x12\x11\n\tthreshold\x18\x01 \x01(\x03\"\xc8\x02\n\nVendorFact\x12$\n\tvendor_id\x18\x01 \x01(\x03\x42\x11\x9a\xb5\x18\r\x08\x01\x10\x01\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x12$\n\tentry_seq\x18\x02 \x01(\x03\x42\x11\x9a\xb5\x18\r\x08\x01\x10\x01\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x12<\n\x04type\x18\x03 \x01(\x0e\x32&.charging.customer_charge.v1.EventTypeB\x06\x9a\xb5\x18\x02\x08\x01\x12\x30\n\x0evendor_balance\x18\x04 \x01(\x03\x42\x18\x9a\xb5\x18\x14\x10\x81\x80\x80\x80\x80\x80\x80\xf0\xff\x01\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x12!\n\x06\x61mount\x18\x05 \x01(\x03\x42\x11\x9a\xb5\x18\r\x08\x01\x10\x01\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x12#\n\nrequest_id\x18\x06 \x01(\x03\x42\x0f\x9a\xb5\x18\x0b\x10\x00\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x12\x36\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\x9a\xb5\x18\x02\x08\x01*\xc3\x01\n\tEventType\x12\x1a\n\x16\x45VENT_TYPE_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x45VENT_TYPE_CHARGE_SUCCEEDED\x10\x01\x12\x1c\n\x18\x45VENT_TYPE_CHARGE_FAILED\x10\x02\x12\x1e\n\x1a\x45VENT_TYPE_CHARGE_REVERSED\x10\x03\x12\x1f\n\x1b\x45VENT_TYPE_CREDIT_CONFIRMED\x10\x04\x12\x1a\n\x16\x45VENT_TYPE_BALANCE_LOW\x10\x05\x32\xaf\x01\n\x0c\x45ventService\x12\x9e\x01\n\nListEvents\x12..charging.customer_charge.v1.ListEventsRequest\x1a/.charging.customer_charge.v1.ListEventsResponse\"/\x90\x02\x01\x8a\xb5\x18\x14\x12\x03\x01\x02\x03\x1a\tvendor_id \x02\x38\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/api/events/2\x94\x01\n\x12\x45ventIntakeService\x12~\n\x0b\x41ppendFacts\x12/.charging.customer_charge.v1.AppendFactsRequest\x1a\x30.charging.customer_charge.v1.AppendFactsResponse\"\x0c\x90\x02\x02\x8a\xb5\x18\x05\x12\x01\x04 \x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(charging/customer_charge/v1/events.proto\x12\x1b\x63harging.customer_charge.v1\x1a\x31\x63harging/customer_charge/v1/customer_charge.proto\x1a!charging/options/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\x01\n\x11ListEventsRequest\x12/\n\tvendor_id\x18\x01 \x01(\x03\x42\x14\x9a\xb5\x18\x10\x08\x01\x10\x01\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x42\x01\x31R\x06vendor\x12\x1e\n\x05\x61\x66ter\x18\x02 \x01(\x03\x42\x0f\x9a\xb5\x18\x0b\x10\x00\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x12=\n\x05types\x18\x03 \x03(\x0e\x32&.charging.customer_charge.v1.EventTypeB\x06\x9a\xb5\x18\x02\x38\x14\x12\x1c\n\tpage_size\x18\x04 \x01(\x05\x42\t\x9a\xb5\x18\x05\x10\x00\x18\xc8\x01\"w\n\x12ListEventsResponse\x12;\n\x06\x65vents\x18\x01 \x03(\x0b\x32\".charging.customer_charge.v1.EventR\x07results\x12\x12\n\nnext_after\x18\x02 \x01(\x03\x12\x10\n\x08has_more\x18\x03 \x01(\x08\"\xa4\x01\n\x12WatchEventsRequest\x12/\n\tvendor_id\x18\x01 \x01(\x03\x42\x14\x9a\xb5\x18\x10\x08\x01\x10\x01\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x42\x01\x31R\x06vendor\x12\x1e\n\x05\x61\x66ter\x18\x02 \x01(\x03\x42\x0f\x9a\xb5\x18\x0b\x10\x00\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x12=\n\x05types\x18\x03 \x03(\x0e\x32&.charging.customer_charge.v1.EventTypeB\x06\x9a\xb5\x18\x02\x38\x14\"\\\n\x13WatchEventsResponse\x12\x31\n\x05\x65vent\x18\x01 \x01(\x0b\x32\".charging.customer_charge.v1.Event\x12\x12\n\nnext_after\x18\x02 \x01(\x03\"W\n\x12\x41ppendFactsRequest\x12\x41\n\x05\x66\x61\x63ts\x18\x01 \x03(\x0b\x32\'.charging.customer_charge.v1.VendorFactB\t\x9a\xb5\x18\x05\x08\x01\x38\xe8\x07\"\'\n\x13\x41ppendFactsResponse\x12\x10\n\x08\x61ppended\x18\x01 \x01(\x05\"\x87\x03\n\x05\x45vent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x19\n\tvendor_id\x18\x02 \x01(\x03R\x06vendor\x12\x0b\n\x03seq\x18\x03 \x01(\x03\x12\x34\n\x04type\x18\x04 \x01(\x0e\x32&.charging.customer_charge.v1.EventType\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x0evendor_balance\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\x38\n\x06\x63harge\x18\x07 \x01(\x0b\x32(.charging.customer_charge.v1.EventCharge\x12\x38\n\x06\x63redit\x18\x08 \x01(\x0b\x32(.charging.customer_charge.v1.EventCredit\x12@\n\x0blow_balance\x18\t \x01(\x0b\x32+.charging.customer_charge.v1.EventThresholdB\x11\n\x0f_vendor_balance\"\xdb\x02\n\x0b\x45ventCharge\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1d\n\x0b\x63ustomer_id\x18\x02 \x01(\x03R\x08\x63ustomer\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x03\x12/\n\x0b\x61\x63\x63\x65pted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12;\n\x07\x66\x61ilure\x18\x05 \x01(\x0b\x32*.charging.customer_charge.v1.ChargeFailure\x12\x18\n\x0b\x65xternal_id\x18\x06 \x01(\tH\x00\x88\x01\x01\x12H\n\x08metadata\x18\x07 \x03(\x0b\x32\x36.charging.customer_charge.v1.EventCharge.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0e\n\x0c_external_id\":\n\x0b\x45ventCredit\x12\x1b\n\nrequest_id\x18\x01 \x01(\x03R\x07request\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x03\"#\n\x0e\x45ventThreshold\x12\x11\n\tthreshold\x18\x01 \x01(\x03\"\xc8\x02\n\nVendorFact\x12$\n\tvendor_id\x18\x01 \x01(\x03\x42\x11\x9a\xb5\x18\r\x08\x01\x10\x01\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x12$\n\tentry_seq\x18\x02 \x01(\x03\x42\x11\x9a\xb5\x18\r\x08\x01\x10\x01\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x12<\n\x04type\x18\x03 \x01(\x0e\x32&.charging.customer_charge.v1.EventTypeB\x06\x9a\xb5\x18\x02\x08\x01\x12\x30\n\x0evendor_balance\x18\x04 \x01(\x03\x42\x18\x9a\xb5\x18\x14\x10\x81\x80\x80\x80\x80\x80\x80\xf0\xff\x01\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x12!\n\x06\x61mount\x18\x05 \x01(\x03\x42\x11\x9a\xb5\x18\r\x08\x01\x10\x01\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x12#\n\nrequest_id\x18\x06 \x01(\x03\x42\x0f\x9a\xb5\x18\x0b\x10\x00\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x12\x36\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\x9a\xb5\x18\x02\x08\x01*\xc3\x01\n\tEventType\x12\x1a\n\x16\x45VENT_TYPE_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x45VENT_TYPE_CHARGE_SUCCEEDED\x10\x01\x12\x1c\n\x18\x45VENT_TYPE_CHARGE_FAILED\x10\x02\x12\x1e\n\x1a\x45VENT_TYPE_CHARGE_REVERSED\x10\x03\x12\x1f\n\x1b\x45VENT_TYPE_CREDIT_CONFIRMED\x10\x04\x12\x1a\n\x16\x45VENT_TYPE_BALANCE_LOW\x10\x05\x32\xd3\x02\n\x0c\x45ventService\x12\x9e\x01\n\nListEvents\x12..charging.customer_charge.v1.ListEventsRequest\x1a/.charging.customer_charge.v1.ListEventsResponse\"/\x90\x02\x01\x8a\xb5\x18\x14\x12\x03\x01\x02\x03\x1a\tvendor_id \x02\x38\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/api/events/\x12\xa1\x01\n\x0bWatchEvents\x12/.charging.customer_charge.v1.WatchEventsRequest\x1a\x30.charging.customer_charge.v1.WatchEventsResponse\"-\x90\x02\x01\x8a\xb5\x18\x12\x12\x03\x01\x02\x03\x1a\tvendor_id \x02\x82\xd3\xe4\x93\x02\x0e\x12\x0c/api/events/0\x01\x32\x94\x01\n\x12\x45ventIntakeService\x12~\n\x0b\x41ppendFacts\x12/.charging.customer_charge.v1.AppendFactsRequest\x1a\x30.charging.customer_charge.v1.AppendFactsResponse\"\x0c\x90\x02\x02\x8a\xb5\x18\x05\x12\x01\x04 \x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,8 +43,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTEVENTSREQUEST'].fields_by_name['types']._serialized_options = b'\232\265\030\0028\024'
   _globals['_LISTEVENTSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTEVENTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\232\265\030\005\020\000\030\310\001'
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['vendor_id']._loaded_options = None
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['vendor_id']._serialized_options = b'\232\265\030\020\010\001\020\001\030\377\377\377\377\377\377\377\017B\0011'
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['after']._loaded_options = None
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['after']._serialized_options = b'\232\265\030\013\020\000\030\377\377\377\377\377\377\377\017'
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['types']._loaded_options = None
+  _globals['_WATCHEVENTSREQUEST'].fields_by_name['types']._serialized_options = b'\232\265\030\0028\024'
   _globals['_APPENDFACTSREQUEST'].fields_by_name['facts']._loaded_options = None
   _globals['_APPENDFACTSREQUEST'].fields_by_name['facts']._serialized_options = b'\232\265\030\005\010\0018\350\007'
+  _globals['_EVENTCHARGE_METADATAENTRY']._loaded_options = None
+  _globals['_EVENTCHARGE_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_VENDORFACT'].fields_by_name['vendor_id']._loaded_options = None
   _globals['_VENDORFACT'].fields_by_name['vendor_id']._serialized_options = b'\232\265\030\r\010\001\020\001\030\377\377\377\377\377\377\377\017'
   _globals['_VENDORFACT'].fields_by_name['entry_seq']._loaded_options = None
@@ -61,30 +69,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VENDORFACT'].fields_by_name['created_at']._serialized_options = b'\232\265\030\002\010\001'
   _globals['_EVENTSERVICE'].methods_by_name['ListEvents']._loaded_options = None
   _globals['_EVENTSERVICE'].methods_by_name['ListEvents']._serialized_options = b'\220\002\001\212\265\030\024\022\003\001\002\003\032\tvendor_id \0028\001\202\323\344\223\002\016\022\014/api/events/'
+  _globals['_EVENTSERVICE'].methods_by_name['WatchEvents']._loaded_options = None
+  _globals['_EVENTSERVICE'].methods_by_name['WatchEvents']._serialized_options = b'\220\002\001\212\265\030\022\022\003\001\002\003\032\tvendor_id \002\202\323\344\223\002\016\022\014/api/events/'
   _globals['_EVENTINTAKESERVICE'].methods_by_name['AppendFacts']._loaded_options = None
   _globals['_EVENTINTAKESERVICE'].methods_by_name['AppendFacts']._serialized_options = b'\220\002\002\212\265\030\005\022\001\004 \004'
-  _globals['_EVENTTYPE']._serialized_start=1677
-  _globals['_EVENTTYPE']._serialized_end=1872
+  _globals['_EVENTTYPE']._serialized_start=2103
+  _globals['_EVENTTYPE']._serialized_end=2298
   _globals['_LISTEVENTSREQUEST']._serialized_start=223
   _globals['_LISTEVENTSREQUEST']._serialized_end=416
   _globals['_LISTEVENTSRESPONSE']._serialized_start=418
   _globals['_LISTEVENTSRESPONSE']._serialized_end=537
-  _globals['_APPENDFACTSREQUEST']._serialized_start=539
-  _globals['_APPENDFACTSREQUEST']._serialized_end=626
-  _globals['_APPENDFACTSRESPONSE']._serialized_start=628
-  _globals['_APPENDFACTSRESPONSE']._serialized_end=667
-  _globals['_EVENT']._serialized_start=670
-  _globals['_EVENT']._serialized_end=1061
-  _globals['_EVENTCHARGE']._serialized_start=1064
-  _globals['_EVENTCHARGE']._serialized_end=1246
-  _globals['_EVENTCREDIT']._serialized_start=1248
-  _globals['_EVENTCREDIT']._serialized_end=1306
-  _globals['_EVENTTHRESHOLD']._serialized_start=1308
-  _globals['_EVENTTHRESHOLD']._serialized_end=1343
-  _globals['_VENDORFACT']._serialized_start=1346
-  _globals['_VENDORFACT']._serialized_end=1674
-  _globals['_EVENTSERVICE']._serialized_start=1875
-  _globals['_EVENTSERVICE']._serialized_end=2050
-  _globals['_EVENTINTAKESERVICE']._serialized_start=2053
-  _globals['_EVENTINTAKESERVICE']._serialized_end=2201
+  _globals['_WATCHEVENTSREQUEST']._serialized_start=540
+  _globals['_WATCHEVENTSREQUEST']._serialized_end=704
+  _globals['_WATCHEVENTSRESPONSE']._serialized_start=706
+  _globals['_WATCHEVENTSRESPONSE']._serialized_end=798
+  _globals['_APPENDFACTSREQUEST']._serialized_start=800
+  _globals['_APPENDFACTSREQUEST']._serialized_end=887
+  _globals['_APPENDFACTSRESPONSE']._serialized_start=889
+  _globals['_APPENDFACTSRESPONSE']._serialized_end=928
+  _globals['_EVENT']._serialized_start=931
+  _globals['_EVENT']._serialized_end=1322
+  _globals['_EVENTCHARGE']._serialized_start=1325
+  _globals['_EVENTCHARGE']._serialized_end=1672
+  _globals['_EVENTCHARGE_METADATAENTRY']._serialized_start=1609
+  _globals['_EVENTCHARGE_METADATAENTRY']._serialized_end=1656
+  _globals['_EVENTCREDIT']._serialized_start=1674
+  _globals['_EVENTCREDIT']._serialized_end=1732
+  _globals['_EVENTTHRESHOLD']._serialized_start=1734
+  _globals['_EVENTTHRESHOLD']._serialized_end=1769
+  _globals['_VENDORFACT']._serialized_start=1772
+  _globals['_VENDORFACT']._serialized_end=2100
+  _globals['_EVENTSERVICE']._serialized_start=2301
+  _globals['_EVENTSERVICE']._serialized_end=2640
+  _globals['_EVENTINTAKESERVICE']._serialized_start=2643
+  _globals['_EVENTINTAKESERVICE']._serialized_end=2791
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,11 @@ class EventServiceStub:
                 request_serializer=charging_dot_customer__charge_dot_v1_dot_events__pb2.ListEventsRequest.SerializeToString,
                 response_deserializer=charging_dot_customer__charge_dot_v1_dot_events__pb2.ListEventsResponse.FromString,
                 _registered_method=True)
+        self.WatchEvents = channel.unary_stream(
+                '/charging.customer_charge.v1.EventService/WatchEvents',
+                request_serializer=charging_dot_customer__charge_dot_v1_dot_events__pb2.WatchEventsRequest.SerializeToString,
+                response_deserializer=charging_dot_customer__charge_dot_v1_dot_events__pb2.WatchEventsResponse.FromString,
+                _registered_method=True)
 
 
 class EventServiceServicer:
@@ -54,6 +59,22 @@ class EventServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchEvents(self, request, context):
+        """Streams the events of one vendor's feed, those that are there and then those that come, after a number. The first message comes at once.
+        When nothing comes for ten seconds a message without an event says how far the feed has been read. The stream ends by itself after a
+        quarter of an hour at the latest, when the token ends, and when the server leaves: open it again with the last `next_after`, and nothing
+        is lost or shown twice. A caller has at most 20 streams open at a process.
+
+        Over HTTP: Server-Sent Events, for a request with `Accept: text/event-stream`. `id` is the number, `event` the type, `data` the event as
+        in the list. A client that opens the stream again sends `Last-Event-ID`.
+
+        Errors: INVALID_ARGUMENT; NOT_FOUND for another's vendor; RESOURCE_EXHAUSTED (TOO_MANY_STREAMS; SLOW_READER when a message is not taken
+        for ten seconds); UNAUTHENTICATED also later, when the token is revoked or ends.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EventServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -61,6 +82,11 @@ def add_EventServiceServicer_to_server(servicer, server):
                     servicer.ListEvents,
                     request_deserializer=charging_dot_customer__charge_dot_v1_dot_events__pb2.ListEventsRequest.FromString,
                     response_serializer=charging_dot_customer__charge_dot_v1_dot_events__pb2.ListEventsResponse.SerializeToString,
+            ),
+            'WatchEvents': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchEvents,
+                    request_deserializer=charging_dot_customer__charge_dot_v1_dot_events__pb2.WatchEventsRequest.FromString,
+                    response_serializer=charging_dot_customer__charge_dot_v1_dot_events__pb2.WatchEventsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -91,6 +117,33 @@ class EventService:
             '/charging.customer_charge.v1.EventService/ListEvents',
             charging_dot_customer__charge_dot_v1_dot_events__pb2.ListEventsRequest.SerializeToString,
             charging_dot_customer__charge_dot_v1_dot_events__pb2.ListEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/charging.customer_charge.v1.EventService/WatchEvents',
+            charging_dot_customer__charge_dot_v1_dot_events__pb2.WatchEventsRequest.SerializeToString,
+            charging_dot_customer__charge_dot_v1_dot_events__pb2.WatchEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,18 @@ class EventServiceStub:
     """Lists events of one vendor's feed in order, after a number. Ask again with `next_after` until `has_more` is false; asking later with the
     same number shows what came meanwhile. Errors: INVALID_ARGUMENT, NOT_FOUND for another's vendor.
     """
+    WatchEvents: _grpc.UnaryStreamMultiCallable[_events_pb2.WatchEventsRequest, _events_pb2.WatchEventsResponse]
+    """Streams the events of one vendor's feed, those that are there and then those that come, after a number. The first message comes at once.
+    When nothing comes for ten seconds a message without an event says how far the feed has been read. The stream ends by itself after a
+    quarter of an hour at the latest, when the token ends, and when the server leaves: open it again with the last `next_after`, and nothing
+    is lost or shown twice. A caller has at most 20 streams open at a process.
+
+    Over HTTP: Server-Sent Events, for a request with `Accept: text/event-stream`. `id` is the number, `event` the type, `data` the event as
+    in the list. A client that opens the stream again sends `Last-Event-ID`.
+
+    Errors: INVALID_ARGUMENT; NOT_FOUND for another's vendor; RESOURCE_EXHAUSTED (TOO_MANY_STREAMS; SLOW_READER when a message is not taken
+    for ten seconds); UNAUTHENTICATED also later, when the token is revoked or ends.
+    """
 
 @_typing.type_check_only
 class EventServiceAsyncStub(EventServiceStub):
@@ -52,6 +64,18 @@ class EventServiceAsyncStub(EventServiceStub):
     ListEvents: _aio.UnaryUnaryMultiCallable[_events_pb2.ListEventsRequest, _events_pb2.ListEventsResponse]  # type: ignore[assignment]
     """Lists events of one vendor's feed in order, after a number. Ask again with `next_after` until `has_more` is false; asking later with the
     same number shows what came meanwhile. Errors: INVALID_ARGUMENT, NOT_FOUND for another's vendor.
+    """
+    WatchEvents: _aio.UnaryStreamMultiCallable[_events_pb2.WatchEventsRequest, _events_pb2.WatchEventsResponse]  # type: ignore[assignment]
+    """Streams the events of one vendor's feed, those that are there and then those that come, after a number. The first message comes at once.
+    When nothing comes for ten seconds a message without an event says how far the feed has been read. The stream ends by itself after a
+    quarter of an hour at the latest, when the token ends, and when the server leaves: open it again with the last `next_after`, and nothing
+    is lost or shown twice. A caller has at most 20 streams open at a process.
+
+    Over HTTP: Server-Sent Events, for a request with `Accept: text/event-stream`. `id` is the number, `event` the type, `data` the event as
+    in the list. A client that opens the stream again sends `Last-Event-ID`.
+
+    Errors: INVALID_ARGUMENT; NOT_FOUND for another's vendor; RESOURCE_EXHAUSTED (TOO_MANY_STREAMS; SLOW_READER when a message is not taken
+    for ten seconds); UNAUTHENTICATED also later, when the token is revoked or ends.
     """
 
 class EventServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -65,6 +89,24 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_events_pb2.ListEventsResponse, _abc.Awaitable[_events_pb2.ListEventsResponse]]:
         """Lists events of one vendor's feed in order, after a number. Ask again with `next_after` until `has_more` is false; asking later with the
         same number shows what came meanwhile. Errors: INVALID_ARGUMENT, NOT_FOUND for another's vendor.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchEvents(
+        self,
+        request: _events_pb2.WatchEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_events_pb2.WatchEventsResponse], _abc.AsyncIterator[_events_pb2.WatchEventsResponse]]:
+        """Streams the events of one vendor's feed, those that are there and then those that come, after a number. The first message comes at once.
+        When nothing comes for ten seconds a message without an event says how far the feed has been read. The stream ends by itself after a
+        quarter of an hour at the latest, when the token ends, and when the server leaves: open it again with the last `next_after`, and nothing
+        is lost or shown twice. A caller has at most 20 streams open at a process.
+
+        Over HTTP: Server-Sent Events, for a request with `Accept: text/event-stream`. `id` is the number, `event` the type, `data` the event as
+        in the list. A client that opens the stream again sends `Last-Event-ID`.
+
+        Errors: INVALID_ARGUMENT; NOT_FOUND for another's vendor; RESOURCE_EXHAUSTED (TOO_MANY_STREAMS; SLOW_READER when a message is not taken
+        for ten seconds); UNAUTHENTICATED also later, when the token is revoked or ends.
         """
 
 def add_EventServiceServicer_to_server(servicer: EventServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
