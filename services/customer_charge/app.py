@@ -9,6 +9,7 @@ from services.customer_charge.acceptor import Acceptor
 from services.customer_charge.dry_runs import DryRuns
 from services.customer_charge.existence import Existence
 from services.customer_charge.feed_watch import FeedWatch
+from services.customer_charge.handlers.audit_log import AuditLogServicer
 from services.customer_charge.handlers.books import BooksServicer
 from services.customer_charge.handlers.charges import ChargeServicer
 from services.customer_charge.handlers.customers import CustomerServicer
@@ -81,6 +82,7 @@ class CustomerChargeApp:
                 ),
                 (events_rpc.add_EventServiceServicer_to_server, EventServicer(self.database, FeedWatch(self.database))),
                 (events_rpc.add_EventIntakeServiceServicer_to_server, EventIntakeServicer(self.database)),
+                (rpc.add_AuditLogServiceServicer_to_server, AuditLogServicer(self.database)),
             ]
         )
         self.server = GrpcServer(

@@ -1,8 +1,12 @@
-"""Check all books and print them: `make audit`. Exits 0 when they are whole, 1 when they are not, 2 when a side is out of reach."""
+"""Check all books and audit logs and print them: `make audit`.
+
+Exits 0 when they are whole, 1 when they are not, 2 when a side is out of reach.
+"""
 
 import asyncio
 import sys
 
+from services.customer_charge.audit_logs import AuditLogs, AuditLogState
 from services.customer_charge.operations.check_books import Books, check_books
 from services.customer_charge.settings import CustomerChargeSettings
 from services.customer_charge.vendor_ledger import VendorCreditClient
@@ -28,32 +32,37 @@ ROWS = (
 )
 
 
-async def audit(settings: CustomerChargeSettings) -> Books:
-    """Check all books. Raises Unavailable."""
+async def audit(settings: CustomerChargeSettings) -> tuple[Books, list[AuditLogState]]:
+    """Check all books and audit logs. Raises Unavailable."""
     database = Database(settings.database_url, settings.database_schema, pool_size=2, application_name="audit")
     tokens = peer_tokens(settings, "customer_charge")
-    async with open_channel(settings.vendor_credit_address) as channel:
+    async with open_channel(settings.vendor_credit_address) as channel, open_channel(settings.identity_address) as identity:
         await database.open()
         try:
             client = VendorCreditClient(channel, lambda: tokens.token("vendor_credit"))
-            return await check_books(database, client, timeout_seconds=TIMEOUT_SECONDS)
+            books = await check_books(database, client, timeout_seconds=TIMEOUT_SECONDS)
+            return books, await AuditLogs(database, channel, identity, tokens).check(timeout_seconds=TIMEOUT_SECONDS)
         finally:
             await database.close()
 
 
 def main() -> int:
-    """Print the books and what is wrong with them."""
+    """Print the books, the ends of the audit logs, and what is wrong with them."""
     try:
-        books = asyncio.run(audit(load_settings(CustomerChargeSettings)))
+        books, logs = asyncio.run(audit(load_settings(CustomerChargeSettings)))
     except Unavailable as error:
         print(f"the books could not be checked: {error.message}", file=sys.stderr)
         return 2
     for label, name in ROWS:
         print(f"{label:<22}{getattr(books, name):>24,}")
-    for finding in books.findings:
+    for log in logs:
+        print(f"audit log {log.service:<16}{log.head.last_seq:>20,}  ends in {log.head.last_hash.hex()}")
+    findings = books.findings + [finding for log in logs for finding in log.findings]
+    for finding in findings:
         print(f"BROKEN  {finding}")
-    print("the books are whole" if not books.findings and not books.drift else "THE BOOKS ARE NOT WHOLE")
-    return 1 if books.findings or books.drift else 0
+    whole = not findings and not books.drift
+    print("the books are whole" if whole else "THE BOOKS ARE NOT WHOLE")
+    return 0 if whole else 1
 
 
 if __name__ == "__main__":

@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from charging.identity.v1.identity_pb2_grpc import (
+    add_AuditLogServiceServicer_to_server,
     add_TokenServiceServicer_to_server,
     add_TrustServiceServicer_to_server,
     add_UserServiceServicer_to_server,
 )
 
+from services.gateway.handlers.audit_log import AuditLogServicer
 from services.gateway.handlers.parts import Parts
 from services.gateway.handlers.token_service import TokenService
 from services.gateway.handlers.trust_service import TrustService
@@ -25,7 +27,7 @@ from shared.clock import utc_now
 from shared.database import Database
 
 GATEWAY_ACTOR = "peer:gateway"
-"""Who made the first signing key, in the operator log."""
+"""Who made the first signing key, in the audit log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ def build_identity(
             (add_TokenServiceServicer_to_server, TokenService(parts)),
             (add_UserServiceServicer_to_server, UserService(parts)),
             (add_TrustServiceServicer_to_server, TrustService(parts)),
+            (add_AuditLogServiceServicer_to_server, AuditLogServicer(database)),
         ],
         parts=parts,
     )

@@ -6,6 +6,7 @@ from charging.vendor_credit.v1 import vendor_credit_pb2_grpc as rpc
 
 from services.vendor_credit.domain.credit_requests import ApprovalRules
 from services.vendor_credit.handlers.audit import VendorAuditServicer
+from services.vendor_credit.handlers.audit_log import AuditLogServicer
 from services.vendor_credit.handlers.credit_requests import CreditRequestServicer
 from services.vendor_credit.handlers.debits import DebitServicer
 from services.vendor_credit.handlers.reversal_credits import ReversalCreditServicer
@@ -58,6 +59,7 @@ class VendorCreditApp:
                 (rpc.add_DebitServiceServicer_to_server, DebitServicer(self.database)),
                 (reversal_rpc.add_ReversalCreditServiceServicer_to_server, ReversalCreditServicer(self.database)),
                 (rpc.add_VendorAuditServiceServicer_to_server, VendorAuditServicer(self.database)),
+                (rpc.add_AuditLogServiceServicer_to_server, AuditLogServicer(self.database)),
             ]
         )
         self.server = GrpcServer(

@@ -6,6 +6,9 @@ from urllib.parse import quote, urlencode
 
 from charging.customer_charge.v1 import customer_charge_pb2, events_pb2, receipts_pb2, reversal_pb2
 from charging.identity.v1 import identity_pb2, keys_pb2
+from charging.audit.v1 import audit_pb2
+from charging.customer_charge.v1 import customer_charge_pb2, events_pb2, reversal_pb2
+from charging.identity.v1 import identity_pb2
 from charging.transport.v1 import envelope_pb2
 from charging.vendor_credit.v1 import reversal_credit_pb2, statements_pb2, vendor_credit_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
@@ -19,6 +22,7 @@ from shared.maps import is_map
 from shared.policy import MethodPolicy, checked_policy, methods_of
 
 FILES = (
+    audit_pb2.DESCRIPTOR,
     customer_charge_pb2.DESCRIPTOR,
     events_pb2.DESCRIPTOR,
     identity_pb2.DESCRIPTOR,

@@ -138,6 +138,8 @@ _IDENTITY = {
     "UserService/CreateUserToken": Sample(_user_token),
     "TrustService/RotateSigningKey": Sample(_fixed(lambda _: identity_pb2.RotateSigningKeyRequest())),
     "KeyService/ListDocumentKeys": Sample(_fixed(lambda _: keys_pb2.ListDocumentKeysRequest())),
+    "AuditLogService/ListIdentityAuditLog": Sample(_fixed(lambda _: identity_pb2.ListIdentityAuditLogRequest(page_size=2))),
+    "AuditLogService/VerifyIdentityAuditLog": Sample(_fixed(lambda _: identity_pb2.VerifyIdentityAuditLogRequest())),
     "TrustService/GetTrustState": Sample(_fixed(lambda _: identity_pb2.GetTrustStateRequest())),
 }
 
@@ -187,6 +189,8 @@ _VENDOR_CREDIT = {
             )
         )
     ),
+    "AuditLogService/ListVendorAuditLog": Sample(_fixed(lambda _: vendor_pb.ListVendorAuditLogRequest(page_size=2))),
+    "AuditLogService/VerifyVendorAuditLog": Sample(_fixed(lambda _: vendor_pb.VerifyVendorAuditLogRequest())),
     "VendorAuditService/VerifyVendorLedgers": Sample(_fixed(lambda _: vendor_pb.VerifyVendorLedgersRequest())),
     "VendorAuditService/ListDebits": Sample(_fixed(lambda _: vendor_pb.ListDebitsRequest(page_size=2))),
     "VendorAuditService/GetDecisions": Sample(_fixed(lambda world: vendor_pb.GetDecisionsRequest(charge_ids=[world.ours.charge]))),
@@ -225,6 +229,7 @@ _CUSTOMER_CHARGE = {
         lambda key: reversal_pb2.GetReversalRequest(id=key), lambda world: world.ours.reversal, MISSING_CHARGE
     ),
     "ReversalService/ListReversals": _of_vendor(lambda world: reversal_pb2.ListReversalsRequest(vendor_id=world.ours.vendor)),
+    "AuditLogService/ListCustomerAuditLog": Sample(_fixed(lambda _: charge_pb.ListCustomerAuditLogRequest(page_size=2))),
     "BooksService/GetBooks": Sample(_fixed(lambda _: charge_pb.GetBooksRequest())),
 }
 

@@ -10,9 +10,9 @@ from shared.database_setup import SERVICES, ServiceDatabase, set_up_database
 from tests.databases import PASSWORDS, Databases
 
 APPEND_ONLY = {
-    "vendor_credit": {"vendor_entries", "debit_decisions", "reversal_credits", "write_keys", "credit_request_approvals"},
-    "customer_charge": {"customer_entries", "customer_vendors", "charge_keys", "charge_events", "fact_events"},
-    "gateway": {"operator_log", "issued_tokens", "revoked_tokens", "signing_keys"},
+    "vendor_credit": {"vendor_entries", "debit_decisions", "reversal_credits", "write_keys", "credit_request_approvals", "audit_log"},
+    "customer_charge": {"customer_entries", "customer_vendors", "charge_keys", "charge_events", "fact_events", "audit_log"},
+    "gateway": {"audit_log", "issued_tokens", "revoked_tokens", "signing_keys"},
 }
 """Tables whose rows say what happened: nobody may change or remove one at run time."""
 

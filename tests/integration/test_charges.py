@@ -67,7 +67,7 @@ async def test_credit_approved_but_not_posted_counts(money: Money) -> None:
 async def test_a_suspended_vendor_is_refused_at_debit(money: Money) -> None:
     """Suspension is decided under the lock and answers with a reason."""
     vendor_id, customer_id = await money.vendor(500), await money.customer()
-    await update_vendor(money.vendors, vendor_id, name=None, credit_limit=None, suspended=True)
+    await update_vendor(money.vendors, vendor_id, name=None, credit_limit=None, suspended=True, actor="operator")
     (accepted,) = await money.accept(order(vendor_id, customer_id, 5))
     await money.settle()
     assert (await charge_now(money, accepted.charge.id)).failure_reason == 2

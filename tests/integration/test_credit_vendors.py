@@ -74,7 +74,7 @@ async def test_a_known_reversal_with_another_vendor_or_amount_is_an_alarm(money:
 async def test_a_suspended_vendor_is_credited(money: Money) -> None:
     """Suspension stops charging, not getting back what is the vendor's own."""
     vendor_id = await money.vendor()
-    await update_vendor(money.vendors, vendor_id, name=None, credit_limit=None, suspended=True)
+    await update_vendor(money.vendors, vendor_id, name=None, credit_limit=None, suspended=True, actor="operator")
     await credit_vendors(money.vendors, [ReversalCredit(uuid7_text(), vendor_id, 7)])
     assert await balance(money, vendor_id) == 7
 

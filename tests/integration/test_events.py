@@ -174,7 +174,7 @@ async def test_a_relay_that_loses_its_answers_doubles_nothing(money: Money) -> N
 async def test_a_low_balance_is_told_once_per_crossing(money: Money) -> None:
     """Falling below the threshold is one event, further charges below are none, and after a rise it is told again."""
     vendor_id, customer_id = await money.vendor(1_000), await money.customer()
-    await update_vendor(money.vendors, vendor_id, name=None, credit_limit=None, suspended=None, low_balance_threshold=500)
+    await update_vendor(money.vendors, vendor_id, name=None, credit_limit=None, suspended=None, low_balance_threshold=500, actor="operator")
     for amount in (400, 100, 1, 50, 49):
         await money.accept(order(vendor_id, customer_id, amount))
         await money.settle()

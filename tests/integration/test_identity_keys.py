@@ -43,7 +43,7 @@ async def test_gateways_that_start_together_make_one_key(databases: Databases) -
         gateways = [await stack.enter_async_context(open_gateway(databases)) for _ in range(8)]
         await asyncio.gather(*(gateway.identity.start() for gateway in gateways))
         assert gateways[0].rows("SELECT count(*), max(number) FROM signing_keys") == [(1, 1)]
-        assert gateways[0].rows("SELECT count(*) FROM operator_log") == [(1,)]
+        assert gateways[0].rows("SELECT count(*) FROM audit_log") == [(1,)]
         await gateways[0].create_user("alice")
         token = await gateways[1].log_in("alice")
         for gateway in gateways:
@@ -102,7 +102,7 @@ async def test_nothing_is_logged_for_an_action_that_fails(gateway: Gateway, monk
         raise psycopg.DataError("too long")
 
     user = await gateway.create_user("alice")
-    monkeypatch.setattr(f"{create_user_token.__module__}.operator_log.log_action", broken)
+    monkeypatch.setattr(f"{create_user_token.__module__}.record_action", broken)
     with pytest.raises(psycopg.DataError):
         await gateway.call(gateway.users.CreateUserToken, pb.CreateUserTokenRequest(id=user.id, label="till"))
     assert gateway.rows("SELECT count(*) FROM issued_tokens") == [(0,)]

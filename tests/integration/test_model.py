@@ -182,14 +182,14 @@ class MoneyMachine(ReversalRules):
     def suspend(self, vendor: int, suspended: bool) -> None:
         """Stop a vendor, or let it go on."""
         owner = self.model.vendors[vendor]
-        self.do(update_vendor(self.money.vendors, owner.id, name=None, credit_limit=None, suspended=suspended))
+        self.do(update_vendor(self.money.vendors, owner.id, name=None, credit_limit=None, suspended=suspended, actor="operator"))
         owner.suspended = suspended
 
     @rule(vendor=st.integers(0, VENDORS - 1), limit=LIMITS)
     def change_limit(self, vendor: int, limit: int) -> None:
         """Change a limit; one below what is used is refused."""
         owner = self.model.vendors[vendor]
-        change = update_vendor(self.money.vendors, owner.id, name=None, credit_limit=limit, suspended=None)
+        change = update_vendor(self.money.vendors, owner.id, name=None, credit_limit=limit, suspended=None, actor="operator")
         if limit < -owner.balance:
             with pytest.raises(FailedPrecondition):
                 self.do(change)

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from services.gateway.domain.users import NewUser, User
 from services.gateway.passwords import Passwords
-from services.gateway.storage import operator_log, users
+from services.gateway.storage import users
+from shared.audit_log.recording import record_action
 from shared.database import Connection, Database
 from shared.errors import AlreadyExists, FieldViolation
 
@@ -19,7 +20,10 @@ async def create_user(database: Database, passwords: Passwords, *, new_user: New
             message = f"there is a user named {new_user.username}"
             metadata, violation = {"username": new_user.username}, FieldViolation("username", message)
             raise AlreadyExists(message, reason="USERNAME_TAKEN", metadata=metadata, violations=[violation])
-        await operator_log.log_action(connection, done_at=now, actor=actor, action="create_user", subject=user.subject)
+        details = {"username": user.username, "role": user.role, "vendors": ",".join(map(str, user.vendor_ids))}
+        if user.approval_limit is not None:
+            details["approval_limit"] = str(user.approval_limit)
+        await record_action(connection, now=now, actor=actor, action="create_user", target=user.subject, details=details)
         return user
 
     return await database.transact(work)

@@ -3,7 +3,8 @@
 from services.gateway.domain.tokens import IssuedToken, NewToken
 from services.gateway.key_safe import KeySafe
 from services.gateway.operations.issue_token import issue_token
-from services.gateway.storage import operator_log, users
+from services.gateway.storage import users
+from shared.audit_log.recording import record_action
 from shared.database import Connection, Database
 from shared.errors import FailedPrecondition, NotFound
 
@@ -19,8 +20,8 @@ async def create_user_token(database: Database, key_safe: KeySafe, *, user_id: i
             raise FailedPrecondition(f"user {user_id} is disabled", reason="USER_DISABLED", metadata={"id": str(user_id)})
         # A user who is disabled at this very moment gets a token of the version that is withdrawn with them.
         issued = await issue_token(connection, key_safe, token, user)
-        subject = f"{user.subject} token:{token.jti}"
-        await operator_log.log_action(connection, done_at=token.issued_at, actor=actor, action="create_user_token", subject=subject)
+        details = {"jti": token.jti, "label": token.label, "expires_at": token.expires_at.isoformat()}
+        await record_action(connection, now=token.issued_at, actor=actor, action="create_user_token", target=user.subject, details=details)
         return issued
 
     return await database.transact(work)

@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from services.gateway.domain.users import User
-from services.gateway.storage import operator_log, users
+from services.gateway.storage import users
+from shared.audit_log.recording import record_action
 from shared.database import Connection, Database
 from shared.errors import NotFound
 
@@ -14,7 +15,7 @@ async def disable_user(database: Database, *, user_id: int, now: datetime, actor
     async def work(connection: Connection) -> User:
         user = await users.disable_user(connection, user_id, disabled_at=now)
         if user is not None:
-            await operator_log.log_action(connection, done_at=now, actor=actor, action="disable_user", subject=user.subject)
+            await record_action(connection, now=now, actor=actor, action="disable_user", target=user.subject)
             return user
         known = await users.find_user(connection, user_id)
         if known is None:

@@ -3,7 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
-from services.gateway.storage import operator_log, tokens
+from services.gateway.storage import tokens
+from shared.audit_log.recording import record_action
 from shared.database import Connection, Database
 from shared.errors import NotFound
 
@@ -16,6 +17,6 @@ async def revoke_token(database: Database, *, jti: UUID, now: datetime, actor: s
         if expires_at is None:
             raise NotFound.of("token", jti, field="jti")
         if await tokens.insert_revoked_token(connection, jti, expires_at, revoked_at=now):
-            await operator_log.log_action(connection, done_at=now, actor=actor, action="revoke_token", subject=f"token:{jti}")
+            await record_action(connection, now=now, actor=actor, action="revoke_token", target=f"token:{jti}")
 
     await database.transact(work)

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from services.gateway.domain.signing_keys import SigningKey
 from services.gateway.key_safe import KeySafe
-from services.gateway.storage import operator_log, signing_keys
+from services.gateway.storage import signing_keys
+from shared.audit_log.recording import record_action
 from shared.database import Connection, Database
 from shared.errors import Conflict
 
@@ -48,5 +49,5 @@ async def _add_key(connection: Connection, key_safe: KeySafe, number: int, now: 
     key = key_safe.make(number, now)
     if not await signing_keys.insert_key(connection, key):
         return None
-    await operator_log.log_action(connection, done_at=now, actor=actor, action="rotate_signing_key", subject=f"key:{key.kid}")
+    await record_action(connection, now=now, actor=actor, action="rotate_signing_key", target=f"key:{key.kid}")
     return key.kid

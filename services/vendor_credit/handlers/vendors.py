@@ -63,6 +63,7 @@ class VendorServicer(vendor_credit_pb2_grpc.VendorServiceServicer):
             credit_limit=request.credit_limit if request.HasField("credit_limit") else None,
             suspended=request.suspended if request.HasField("suspended") else None,
             low_balance_threshold=request.low_balance_threshold if request.HasField("low_balance_threshold") else None,
+            actor=current_call().caller.subject,
         )
         return pb.UpdateVendorResponse(data=vendor_message(vendor))
 

@@ -2,6 +2,7 @@
 
 from services.vendor_credit.storage import vendors, write_keys
 from services.vendor_credit.storage.vendors import Vendor
+from shared.audit_log.recording import record_action
 from shared.clock import utc_now
 from shared.database import Connection, Database
 
@@ -30,6 +31,8 @@ async def create_vendor(
         )
         if made_before is None:
             await vendors.insert_vendor(connection, vendor_id, name, credit_limit, low_balance_threshold, now)
+            details = {"name": name, "credit_limit": credit_limit, "low_balance_threshold": low_balance_threshold}
+            await record_action(connection, now=now, actor=principal, action="create_vendor", target=f"vendor:{vendor_id}", details=details)
         vendor = await vendors.get_vendor(connection, vendor_id if made_before is None else made_before)
         assert vendor is not None  # noqa: S101 - written in this transaction, or committed with its key
         return vendor, made_before is not None

@@ -70,7 +70,7 @@ async def _end(
             return current
         now = utc_now()
         await credit_requests.decide_request(connection, request_id, state, actor, reason, now)
-        await log_decision(connection, at=now, actor=actor, action=_ACTIONS[state], request=current)
+        await log_decision(connection, at=now, actor=actor, action=_ACTIONS[state], request=current, reason=reason)
         return await _existing(connection, request_id)
 
     return await database.transact(work)

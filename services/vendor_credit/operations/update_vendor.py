@@ -1,10 +1,15 @@
 """Change what an operator may set on a vendor."""
 
+from dataclasses import replace
+
 from services.vendor_credit.storage import accounts, vendors
 from services.vendor_credit.storage.vendors import Vendor
+from shared.audit_log.recording import record_action
 from shared.clock import utc_now
 from shared.database import Connection, Database
 from shared.errors import FailedPrecondition, NotFound
+
+SETTABLE = ("name", "credit_limit", "suspended", "low_balance_threshold")
 
 
 async def update_vendor(
@@ -15,8 +20,9 @@ async def update_vendor(
     credit_limit: int | None,
     suspended: bool | None,
     low_balance_threshold: int | None = None,
+    actor: str,
 ) -> Vendor:
-    """Change the fields that are not None and return the vendor.
+    """Change the fields that are not None and return the vendor. `actor` is the subject of the caller, for the audit log.
 
     Raises NotFound, and FailedPrecondition (CREDIT_LIMIT_IN_USE) for a limit, in minor units, below what is already used.
     """
@@ -25,33 +31,49 @@ async def update_vendor(
         locked = await accounts.lock_accounts(connection, [vendor_id])
         if vendor_id not in locked:
             raise NotFound.of("vendor", vendor_id)
-        used = max(0, -locked[vendor_id].balance)
-        if credit_limit is not None and credit_limit < used:
-            raise FailedPrecondition(
-                f"vendor {vendor_id} already uses {used} of its credit limit; {credit_limit} is less",
-                reason="CREDIT_LIMIT_IN_USE",
-                metadata={"id": str(vendor_id), "used": str(used), "credit_limit": str(credit_limit)},
-            )
+        _refuse_below_use(vendor_id, locked[vendor_id].balance, credit_limit)
         before = await _existing(connection, vendor_id)
-        wanted = (
-            before.name if name is None else name,
-            before.credit_limit if credit_limit is None else credit_limit,
-            before.suspended if suspended is None else suspended,
-            before.low_balance_threshold if low_balance_threshold is None else low_balance_threshold,
+        wanted = replace(
+            before,
+            name=before.name if name is None else name,
+            credit_limit=before.credit_limit if credit_limit is None else credit_limit,
+            suspended=before.suspended if suspended is None else suspended,
+            low_balance_threshold=before.low_balance_threshold if low_balance_threshold is None else low_balance_threshold,
         )
-        if wanted != (before.name, before.credit_limit, before.suspended, before.low_balance_threshold):
-            await vendors.update_vendor(
-                connection,
-                vendor_id,
-                name=wanted[0],
-                credit_limit=wanted[1],
-                suspended=wanted[2],
-                low_balance_threshold=wanted[3],
-                now=utc_now(),
-            )
+        if wanted == before:
+            return before
+        now = utc_now()
+        await vendors.update_vendor(
+            connection,
+            vendor_id,
+            name=wanted.name,
+            credit_limit=wanted.credit_limit,
+            suspended=wanted.suspended,
+            low_balance_threshold=wanted.low_balance_threshold,
+            now=now,
+        )
+        await record_action(
+            connection, now=now, actor=actor, action="update_vendor", target=f"vendor:{vendor_id}", details=_changes(before, wanted)
+        )
         return await _existing(connection, vendor_id)
 
     return await database.transact(work)
+
+
+def _refuse_below_use(vendor_id: int, balance: int, credit_limit: int | None) -> None:
+    used = max(0, -balance)
+    if credit_limit is not None and credit_limit < used:
+        raise FailedPrecondition(
+            f"vendor {vendor_id} already uses {used} of its credit limit; {credit_limit} is less",
+            reason="CREDIT_LIMIT_IN_USE",
+            metadata={"id": str(vendor_id), "used": str(used), "credit_limit": str(credit_limit)},
+        )
+
+
+def _changes(before: Vendor, after: Vendor) -> dict[str, object]:
+    """Return the new values, and the old ones by `<field>_before`."""
+    changed = [name for name in SETTABLE if getattr(before, name) != getattr(after, name)]
+    return {name: getattr(after, name) for name in changed} | {f"{name}_before": getattr(before, name) for name in changed}
 
 
 async def _existing(connection: Connection, vendor_id: int) -> Vendor:

@@ -6,6 +6,7 @@ Customers, the charges that sell credit to them, and the ledger that says what t
 Amounts are int64 in minor units of the deployment's one currency. Ids are positive and below 2^53; charge ids are UUIDs (version 7).
 """
 
+from charging.audit.v1 import audit_pb2 as _audit_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -735,6 +736,72 @@ class GetBooksResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetBooksResponse: _TypeAlias = GetBooksResponse  # noqa: Y015
+
+@_typing.final
+class ListCustomerAuditLogRequest(_message.Message):
+    """Page of the audit log to read."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Most entries to return, 1 to 200; 0 means 50."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before; empty for the first page."""
+    actor: _builtins.str
+    """Only what this actor did, for example `user:7`; empty means anybody."""
+    action: _builtins.str
+    """Only this action, for example `release_customer`; empty means any."""
+    target: _builtins.str
+    """Only what was done to this, for example `customer:5`; empty means anything."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        action: _builtins.str = ...,
+        target: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "page_size", b"page_size", "page_token", b"page_token", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCustomerAuditLogRequest: _TypeAlias = ListCustomerAuditLogRequest  # noqa: Y015
+
+@_typing.final
+class ListCustomerAuditLogResponse(_message.Message):
+    """One page of the audit log."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[_audit_pb2.AuditLogEntry]:
+        """Entries, newest first."""
+
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[_audit_pb2.AuditLogEntry] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCustomerAuditLogResponse: _TypeAlias = ListCustomerAuditLogResponse  # noqa: Y015
 
 @_typing.final
 class Customer(_message.Message):

@@ -575,3 +575,79 @@ class BooksService:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class AuditLogServiceStub:
+    """What operators did in this service.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.ListCustomerAuditLog = channel.unary_unary(
+                '/charging.customer_charge.v1.AuditLogService/ListCustomerAuditLog',
+                request_serializer=charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.ListCustomerAuditLogRequest.SerializeToString,
+                response_deserializer=charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.ListCustomerAuditLogResponse.FromString,
+                _registered_method=True)
+
+
+class AuditLogServiceServicer:
+    """What operators did in this service.
+    """
+
+    def ListCustomerAuditLog(self, request, context):
+        """Lists the audit log, newest first. Errors: INVALID_ARGUMENT for a page token that was not given out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_AuditLogServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'ListCustomerAuditLog': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCustomerAuditLog,
+                    request_deserializer=charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.ListCustomerAuditLogRequest.FromString,
+                    response_serializer=charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.ListCustomerAuditLogResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'charging.customer_charge.v1.AuditLogService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('charging.customer_charge.v1.AuditLogService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class AuditLogService:
+    """What operators did in this service.
+    """
+
+    @staticmethod
+    def ListCustomerAuditLog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/charging.customer_charge.v1.AuditLogService/ListCustomerAuditLog',
+            charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.ListCustomerAuditLogRequest.SerializeToString,
+            charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.ListCustomerAuditLogResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

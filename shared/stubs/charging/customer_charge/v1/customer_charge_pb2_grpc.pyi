@@ -265,3 +265,34 @@ class BooksServiceServicer(metaclass=_abc_1.ABCMeta):
         """Checks the books of both services against each other and returns totals and findings. Reads every entry, so it takes time on large books."""
 
 def add_BooksServiceServicer_to_server(servicer: BooksServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class AuditLogServiceStub:
+    """What operators did in this service."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> AuditLogServiceAsyncStub: ...
+    ListCustomerAuditLog: _grpc.UnaryUnaryMultiCallable[_customer_charge_pb2.ListCustomerAuditLogRequest, _customer_charge_pb2.ListCustomerAuditLogResponse]
+    """Lists the audit log, newest first. Errors: INVALID_ARGUMENT for a page token that was not given out."""
+
+@_typing.type_check_only
+class AuditLogServiceAsyncStub(AuditLogServiceStub):
+    """What operators did in this service."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    ListCustomerAuditLog: _aio.UnaryUnaryMultiCallable[_customer_charge_pb2.ListCustomerAuditLogRequest, _customer_charge_pb2.ListCustomerAuditLogResponse]  # type: ignore[assignment]
+    """Lists the audit log, newest first. Errors: INVALID_ARGUMENT for a page token that was not given out."""
+
+class AuditLogServiceServicer(metaclass=_abc_1.ABCMeta):
+    """What operators did in this service."""
+
+    @_abc_1.abstractmethod
+    def ListCustomerAuditLog(
+        self,
+        request: _customer_charge_pb2.ListCustomerAuditLogRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_customer_charge_pb2.ListCustomerAuditLogResponse, _abc.Awaitable[_customer_charge_pb2.ListCustomerAuditLogResponse]]:
+        """Lists the audit log, newest first. Errors: INVALID_ARGUMENT for a page token that was not given out."""
+
+def add_AuditLogServiceServicer_to_server(servicer: AuditLogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -3,6 +3,7 @@
 isort:skip_file
 Who may call: users, the tokens they hold, and the keys that sign them."""
 
+from charging.audit.v1 import audit_pb2 as _audit_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -560,6 +561,130 @@ class GetTrustStateResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetTrustStateResponse: _TypeAlias = GetTrustStateResponse  # noqa: Y015
+
+@_typing.final
+class ListIdentityAuditLogRequest(_message.Message):
+    """Page of the audit log to read."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Most entries to return, 1 to 200; 0 means 50."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before; empty for the first page."""
+    actor: _builtins.str
+    """Only what this actor did, for example `user:7`; empty means anybody."""
+    action: _builtins.str
+    """Only this action, for example `disable_user`; empty means any."""
+    target: _builtins.str
+    """Only what was done to this, for example `user:7`; empty means anything."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        action: _builtins.str = ...,
+        target: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "page_size", b"page_size", "page_token", b"page_token", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListIdentityAuditLogRequest: _TypeAlias = ListIdentityAuditLogRequest  # noqa: Y015
+
+@_typing.final
+class ListIdentityAuditLogResponse(_message.Message):
+    """One page of the audit log."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[_audit_pb2.AuditLogEntry]:
+        """Entries, newest first."""
+
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[_audit_pb2.AuditLogEntry] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListIdentityAuditLogResponse: _TypeAlias = ListIdentityAuditLogResponse  # noqa: Y015
+
+@_typing.final
+class VerifyIdentityAuditLogRequest(_message.Message):
+    """Where to begin checking the audit log."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_SEQ_FIELD_NUMBER: _builtins.int
+    AFTER_HASH_FIELD_NUMBER: _builtins.int
+    after_seq: _builtins.int
+    """Go on after the entry of this number, which was checked before; 0 means from the first entry."""
+    after_hash: _builtins.str
+    """Hash of that entry in hex, as it was then."""
+    def __init__(
+        self,
+        *,
+        after_seq: _builtins.int = ...,
+        after_hash: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_hash", b"after_hash", "after_seq", b"after_seq"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyIdentityAuditLogRequest: _TypeAlias = VerifyIdentityAuditLogRequest  # noqa: Y015
+
+@_typing.final
+class VerifyIdentityAuditLogResponse(_message.Message):
+    """What the audit log says."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LAST_SEQ_FIELD_NUMBER: _builtins.int
+    LAST_HASH_FIELD_NUMBER: _builtins.int
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    last_seq: _builtins.int
+    """Number of the last entry."""
+    last_hash: _builtins.str
+    """Hash of the last entry in hex."""
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What is broken, one sentence each; empty when the log is whole."""
+
+    def __init__(
+        self,
+        *,
+        last_seq: _builtins.int = ...,
+        last_hash: _builtins.str = ...,
+        findings: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["findings", b"findings", "last_hash", b"last_hash", "last_seq", b"last_seq"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyIdentityAuditLogResponse: _TypeAlias = VerifyIdentityAuditLogResponse  # noqa: Y015
 
 @_typing.final
 class User(_message.Message):

@@ -520,3 +520,123 @@ class TrustService:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class AuditLogServiceStub:
+    """What operators did in this service.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.ListIdentityAuditLog = channel.unary_unary(
+                '/charging.identity.v1.AuditLogService/ListIdentityAuditLog',
+                request_serializer=charging_dot_identity_dot_v1_dot_identity__pb2.ListIdentityAuditLogRequest.SerializeToString,
+                response_deserializer=charging_dot_identity_dot_v1_dot_identity__pb2.ListIdentityAuditLogResponse.FromString,
+                _registered_method=True)
+        self.VerifyIdentityAuditLog = channel.unary_unary(
+                '/charging.identity.v1.AuditLogService/VerifyIdentityAuditLog',
+                request_serializer=charging_dot_identity_dot_v1_dot_identity__pb2.VerifyIdentityAuditLogRequest.SerializeToString,
+                response_deserializer=charging_dot_identity_dot_v1_dot_identity__pb2.VerifyIdentityAuditLogResponse.FromString,
+                _registered_method=True)
+
+
+class AuditLogServiceServicer:
+    """What operators did in this service.
+    """
+
+    def ListIdentityAuditLog(self, request, context):
+        """Lists the audit log, newest first. Errors: INVALID_ARGUMENT for a page token that was not given out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyIdentityAuditLog(self, request, context):
+        """Checks the log's numbers and hash chain. Errors: INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_AuditLogServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'ListIdentityAuditLog': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListIdentityAuditLog,
+                    request_deserializer=charging_dot_identity_dot_v1_dot_identity__pb2.ListIdentityAuditLogRequest.FromString,
+                    response_serializer=charging_dot_identity_dot_v1_dot_identity__pb2.ListIdentityAuditLogResponse.SerializeToString,
+            ),
+            'VerifyIdentityAuditLog': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyIdentityAuditLog,
+                    request_deserializer=charging_dot_identity_dot_v1_dot_identity__pb2.VerifyIdentityAuditLogRequest.FromString,
+                    response_serializer=charging_dot_identity_dot_v1_dot_identity__pb2.VerifyIdentityAuditLogResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'charging.identity.v1.AuditLogService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('charging.identity.v1.AuditLogService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class AuditLogService:
+    """What operators did in this service.
+    """
+
+    @staticmethod
+    def ListIdentityAuditLog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/charging.identity.v1.AuditLogService/ListIdentityAuditLog',
+            charging_dot_identity_dot_v1_dot_identity__pb2.ListIdentityAuditLogRequest.SerializeToString,
+            charging_dot_identity_dot_v1_dot_identity__pb2.ListIdentityAuditLogResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyIdentityAuditLog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/charging.identity.v1.AuditLogService/VerifyIdentityAuditLog',
+            charging_dot_identity_dot_v1_dot_identity__pb2.VerifyIdentityAuditLogRequest.SerializeToString,
+            charging_dot_identity_dot_v1_dot_identity__pb2.VerifyIdentityAuditLogResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

@@ -217,3 +217,46 @@ class TrustServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns the public keys, the revoked tokens and the token versions in force. Every process asks every few seconds."""
 
 def add_TrustServiceServicer_to_server(servicer: TrustServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class AuditLogServiceStub:
+    """What operators did in this service."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> AuditLogServiceAsyncStub: ...
+    ListIdentityAuditLog: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ListIdentityAuditLogRequest, _identity_pb2.ListIdentityAuditLogResponse]
+    """Lists the audit log, newest first. Errors: INVALID_ARGUMENT for a page token that was not given out."""
+    VerifyIdentityAuditLog: _grpc.UnaryUnaryMultiCallable[_identity_pb2.VerifyIdentityAuditLogRequest, _identity_pb2.VerifyIdentityAuditLogResponse]
+    """Checks the log's numbers and hash chain. Errors: INVALID_ARGUMENT."""
+
+@_typing.type_check_only
+class AuditLogServiceAsyncStub(AuditLogServiceStub):
+    """What operators did in this service."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    ListIdentityAuditLog: _aio.UnaryUnaryMultiCallable[_identity_pb2.ListIdentityAuditLogRequest, _identity_pb2.ListIdentityAuditLogResponse]  # type: ignore[assignment]
+    """Lists the audit log, newest first. Errors: INVALID_ARGUMENT for a page token that was not given out."""
+    VerifyIdentityAuditLog: _aio.UnaryUnaryMultiCallable[_identity_pb2.VerifyIdentityAuditLogRequest, _identity_pb2.VerifyIdentityAuditLogResponse]  # type: ignore[assignment]
+    """Checks the log's numbers and hash chain. Errors: INVALID_ARGUMENT."""
+
+class AuditLogServiceServicer(metaclass=_abc_1.ABCMeta):
+    """What operators did in this service."""
+
+    @_abc_1.abstractmethod
+    def ListIdentityAuditLog(
+        self,
+        request: _identity_pb2.ListIdentityAuditLogRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.ListIdentityAuditLogResponse, _abc.Awaitable[_identity_pb2.ListIdentityAuditLogResponse]]:
+        """Lists the audit log, newest first. Errors: INVALID_ARGUMENT for a page token that was not given out."""
+
+    @_abc_1.abstractmethod
+    def VerifyIdentityAuditLog(
+        self,
+        request: _identity_pb2.VerifyIdentityAuditLogRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.VerifyIdentityAuditLogResponse, _abc.Awaitable[_identity_pb2.VerifyIdentityAuditLogResponse]]:
+        """Checks the log's numbers and hash chain. Errors: INVALID_ARGUMENT."""
+
+def add_AuditLogServiceServicer_to_server(servicer: AuditLogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

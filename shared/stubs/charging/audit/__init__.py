@@ -1,0 +1,1 @@
+"""Generated from protos/: the package charging.audit."""
