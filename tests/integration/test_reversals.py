@@ -235,7 +235,7 @@ async def test_a_suspended_vendor_gets_its_credit_back(money: Money) -> None:
     """Suspension stops charging and nothing else."""
     vendor_id, customer_id = await money.vendor(1_000), await money.customer()
     charge_id = await money.charged(vendor_id, customer_id, 300)
-    await update_vendor(money.vendors, vendor_id, name=None, credit_limit=None, suspended=True)
+    await update_vendor(money.vendors, vendor_id, name=None, credit_limit=None, suspended=True, actor="operator")
     await money.reverse(charge_id)
     await money.settle_reversals()
     assert await balances(money, vendor_id, customer_id) == (1_000, 0)
