@@ -49,4 +49,6 @@ def _refusal(verdict: Verdict) -> ChargingError | None:
         )
     if verdict.reason == FailureReason.VENDOR_SUSPENDED:
         return FailedPrecondition(f"vendor {verdict.charge.vendor_id} is suspended", reason="VENDOR_SUSPENDED", metadata=vendor)
+    if verdict.reason == FailureReason.ACCOUNT_STOPPED:
+        return FailedPrecondition(f"vendor {verdict.charge.vendor_id} is stopped", reason="ACCOUNT_STOPPED", metadata=vendor)
     return NotFound.of("vendor", verdict.charge.vendor_id, "vendor_id")

@@ -7,6 +7,7 @@ import grpc
 import structlog
 from charging.vendor_credit.v1 import vendor_credit_pb2, vendor_credit_pb2_grpc
 
+from services.customer_charge.domain.charge_ids import LAST_ID
 from services.customer_charge.domain.charges import FailureReason, PendingCharge, Verdict
 from services.customer_charge.reversal_ledger import ReversalCreditClient
 from shared.errors import Unavailable
@@ -20,6 +21,7 @@ FAILURE_REASONS = {
     vendor_credit_pb2.REFUSAL_REASON_INSUFFICIENT_CREDIT: FailureReason.INSUFFICIENT_CREDIT,
     vendor_credit_pb2.REFUSAL_REASON_VENDOR_SUSPENDED: FailureReason.VENDOR_SUSPENDED,
     vendor_credit_pb2.REFUSAL_REASON_VENDOR_NOT_FOUND: FailureReason.VENDOR_NOT_FOUND,
+    vendor_credit_pb2.REFUSAL_REASON_ACCOUNT_STOPPED: FailureReason.ACCOUNT_STOPPED,
 }
 """The vendor ledger's refusal reasons as those of a failed charge."""
 
@@ -62,11 +64,10 @@ class VendorCreditClient:
         request = vendor_credit_pb2.VerifyVendorLedgersRequest()
         return await self._ask(self._audit.VerifyVendorLedgers(request, timeout=timeout_seconds, metadata=self._metadata()))
 
-    async def list_debits(self, after: str, limit: int) -> list[vendor_credit_pb2.Debit]:
-        """Return debited charges in order of charge id, above `after`. Raises Unavailable."""
-        request = vendor_credit_pb2.ListDebitsRequest(after_charge_id=after, page_size=limit)
-        response = await self._ask(self._audit.ListDebits(request, timeout=DEBIT_TIMEOUT_SECONDS, metadata=self._metadata()))
-        return list(response.debits)
+    async def list_debits(self, after: str, limit: int, until: str = LAST_ID) -> vendor_credit_pb2.ListDebitsResponse:
+        """Return debited charges with ids in (after, until], in order, and which of them no entry took. Raises Unavailable."""
+        request = vendor_credit_pb2.ListDebitsRequest(after_charge_id=after, page_size=limit, until_charge_id=until)
+        return await self._ask(self._audit.ListDebits(request, timeout=DEBIT_TIMEOUT_SECONDS, metadata=self._metadata()))
 
     async def decisions(self, charge_ids: Sequence[str]) -> list[vendor_credit_pb2.DebitDecision]:
         """Return the decisions that exist for the charges. Raises Unavailable."""
@@ -86,7 +87,12 @@ class VendorCreditClient:
 
 
 def _debits(pending: Sequence[PendingCharge]) -> list[vendor_credit_pb2.Debit]:
-    return [vendor_credit_pb2.Debit(charge_id=charge.charge_id, vendor_id=charge.vendor_id, amount=charge.amount) for charge in pending]
+    return [
+        vendor_credit_pb2.Debit(
+            charge_id=charge.charge_id, vendor_id=charge.vendor_id, amount=charge.amount, customer_stopped=charge.customer_stopped
+        )
+        for charge in pending
+    ]
 
 
 def _verdicts(pending: Sequence[PendingCharge], decisions: Sequence[vendor_credit_pb2.DebitDecision]) -> list[Verdict]:

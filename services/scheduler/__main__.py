@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Callable
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from services.customer_charge.audit_logs import AuditLogs
 from services.customer_charge.operations.sweep_charges import sweep_charges
 from services.customer_charge.operations.sweep_reversals import sweep_reversals
 from services.customer_charge.settings import CustomerChargeSettings
 from services.customer_charge.vendor_ledger import VendorCreditClient
+from services.scheduler.books_check import BooksChecker, BooksMetrics
 from services.vendor_credit.event_feed import EventFeedClient
 from services.vendor_credit.operations.expire_credit_requests import expire_credit_requests
 from services.vendor_credit.operations.post_credit import sweep_unposted
@@ -22,6 +24,7 @@ from shared.errors import ChargingError
 from shared.guards import peer_tokens
 from shared.main import run
 from shared.settings import load_settings
+from shared.telemetry import MetricsEndpoint, new_registry
 from shared.transport.channels import open_channel
 
 SERVICE = "scheduler"
@@ -29,6 +32,12 @@ EXPIRY_SECONDS = 60
 """How often overdue credit requests are looked for: they are given days, so a minute more is nothing."""
 
 log = structlog.get_logger(SERVICE)
+
+CHECK_SECONDS = 60
+"""Between two checks of the books: what is broken is stopped within about a minute, and a check costs little more than what is new."""
+
+SHOW_SECONDS = 5
+"""Between two readings of what is pending, for the metrics."""
 
 
 class SchedulerApp:
@@ -49,6 +58,17 @@ class SchedulerApp:
         self._feed_channel = open_channel(customer_charge.customer_charge_address)
         feed = EventFeedClient(self._feed_channel, lambda: tokens.token("customer_charge"))
         ledger = VendorCreditClient(self._channel, lambda: tokens.token("vendor_credit"))
+        self._identity_channel = open_channel(customer_charge.identity_address)
+        registry = new_registry()
+        self._metrics = MetricsEndpoint(customer_charge, registry)
+        checker = BooksChecker(
+            self._vendor_database,
+            self._charge_database,
+            ledger,
+            AuditLogs(self._charge_database, self._channel, self._identity_channel, tokens),
+            BooksMetrics(registry),
+            actor=f"{PEER_PREFIX}{SERVICE}",
+        )
         self._scheduler = AsyncIOScheduler(job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None})
         self._running: set[asyncio.Task[None]] = set()
 
@@ -74,6 +94,14 @@ class SchedulerApp:
         async def relay() -> None:
             await self._guarded("facts", lambda: relay_facts(self._vendor_database, feed))
 
+        async def check() -> None:
+            await self._guarded("books", checker.run_once)
+
+        async def show() -> None:
+            await self._guarded("metrics", checker.show)
+
+        self._scheduler.add_job(check, "interval", seconds=CHECK_SECONDS)
+        self._scheduler.add_job(show, "interval", seconds=SHOW_SECONDS)
         self._scheduler.add_job(sweep, "interval", seconds=customer_charge.sweep_seconds)
         self._scheduler.add_job(sweep_back, "interval", seconds=customer_charge.sweep_seconds)
         self._scheduler.add_job(post, "interval", seconds=customer_charge.sweep_seconds)
@@ -85,18 +113,21 @@ class SchedulerApp:
         await self._vendor_database.open()
         await self._charge_database.open()
         self._scheduler.start()
+        self._metrics.start()
 
     async def stop(self) -> None:
         """Begin nothing more, let what runs end, and disconnect."""
         self._scheduler.shutdown(wait=False)
         if self._running:
             await asyncio.wait(self._running, timeout=self._drain_seconds)
+        self._metrics.stop()
         await self._channel.close()
+        await self._identity_channel.close()
         await self._feed_channel.close()
         await self._vendor_database.close()
         await self._charge_database.close()
 
-    async def _guarded(self, job: str, work: Callable[[], Awaitable[int]]) -> None:
+    async def _guarded(self, job: str, work: Callable[[], Awaitable[int | None]]) -> None:
         """Run one job in a task of its own that `stop` can wait for; a failure is logged, and the next turn tries again."""
         task = asyncio.create_task(self._run(job, work))
         self._running.add(task)
@@ -104,7 +135,7 @@ class SchedulerApp:
         await asyncio.shield(task)
 
     @staticmethod
-    async def _run(job: str, work: Callable[[], Awaitable[int]]) -> None:
+    async def _run(job: str, work: Callable[[], Awaitable[int | None]]) -> None:
         try:
             done = await work()
         except ChargingError as error:

@@ -148,6 +148,7 @@ _VENDOR_CREDIT = {
     "VendorService/GetVendor": _of_vendor(lambda world: vendor_pb.GetVendorRequest(id=world.ours.vendor)),
     "VendorService/ListVendors": Sample(_fixed(lambda _: vendor_pb.ListVendorsRequest(page_size=2))),
     "VendorService/UpdateVendor": Sample(_updatable, Ownership.VENDOR),
+    "VendorService/ReleaseVendor": _of_vendor(lambda world: vendor_pb.ReleaseVendorRequest(id=world.ours.vendor, reason="looked into")),
     "VendorService/ListVendorEntries": _of_vendor(lambda world: vendor_pb.ListVendorEntriesRequest(vendor_id=world.ours.vendor)),
     "VendorService/ListVendorBalances": _of_vendor(
         lambda world: vendor_pb.ListVendorBalancesRequest(vendor_id=world.ours.vendor, points=3)
@@ -200,6 +201,10 @@ _CUSTOMER_CHARGE = {
     "CustomerService/CreateCustomer": Sample(_fixed(lambda world: charge_pb.CreateCustomerRequest(phone_number=world.phone_number()))),
     "CustomerService/GetCustomer": _of_object(
         lambda key: charge_pb.GetCustomerRequest(id=key), lambda world: world.ours.customer, MISSING_ID
+    ),
+    "CustomerService/ReleaseCustomer": Sample(
+        _fixed(lambda world: charge_pb.ReleaseCustomerRequest(id=world.ours.customer, reason="looked into")),
+        missing=_fixed(lambda _: charge_pb.ReleaseCustomerRequest(id=MISSING_ID, reason="looked into")),
     ),
     "CustomerService/ListCustomers": Sample(_fixed(lambda _: charge_pb.ListCustomersRequest(page_size=200)), Ownership.CONFINED),
     "CustomerService/ListCustomerEntries": _of_object(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from charging.vendor_credit.v1 import reversal_credit_pb2, vendor_credit_pb2
 
+from services.customer_charge.domain.charge_ids import LAST_ID
 from services.customer_charge.domain.charges import ChargeOrder, PendingCharge, Verdict
 from services.customer_charge.domain.ledger import Entry
 from services.customer_charge.domain.reversals import Credit, PendingReversal, ReversalOrder
@@ -18,6 +19,7 @@ from services.customer_charge.operations.settle_reversals import settle_reversal
 from services.customer_charge.storage import accounts
 from services.vendor_credit.domain.debits import Debit, Outcome
 from services.vendor_credit.domain.reversals import CreditOutcome, ReversalCredit
+from services.vendor_credit.handlers.audit import debits_response
 from services.vendor_credit.handlers.debits import decision_message
 from services.vendor_credit.handlers.reversal_credits import credit_message
 from services.vendor_credit.operations import audit_ledgers, read_reversal_credits
@@ -67,7 +69,7 @@ class LocalVendorLedger:
 
     async def debit(self, pending: Sequence[PendingCharge]) -> list[Verdict]:
         """Return one verdict per charge, in order."""
-        debits = [Debit(charge.charge_id, charge.vendor_id, charge.amount) for charge in pending]
+        debits = [Debit(charge.charge_id, charge.vendor_id, charge.amount, charge.customer_stopped) for charge in pending]
         decisions = await debit_vendors(self._database, debits)
         return [
             Verdict(charge, debited=True, balance_after=decision.balance_after)
@@ -96,10 +98,9 @@ class LocalVendorLedger:
             findings=report.findings,
         )
 
-    async def list_debits(self, after: str, limit: int) -> list[vendor_credit_pb2.Debit]:
+    async def list_debits(self, after: str, limit: int, until: str = LAST_ID) -> vendor_credit_pb2.ListDebitsResponse:
         """Return debited charges in order of charge id."""
-        debits = await audit_ledgers.list_debits(self._database, after=after, limit=limit)
-        return [vendor_credit_pb2.Debit(charge_id=each.charge_id, vendor_id=each.vendor_id, amount=each.amount) for each in debits]
+        return debits_response(await audit_ledgers.list_debits(self._database, after=after, until=until, limit=limit))
 
     async def decisions(self, charge_ids: Sequence[str]) -> list[vendor_credit_pb2.DebitDecision]:
         """Return the decisions that exist."""

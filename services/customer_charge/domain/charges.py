@@ -20,6 +20,7 @@ class FailureReason(IntEnum):
     INSUFFICIENT_CREDIT = 1
     VENDOR_SUSPENDED = 2
     VENDOR_NOT_FOUND = 3
+    ACCOUNT_STOPPED = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +74,13 @@ class ChargeOrder:
 
 @dataclass(frozen=True, slots=True)
 class PendingCharge:
-    """An accepted charge that is not final; amount in minor units."""
+    """An accepted charge that is not final; amount in minor units. `customer_stopped`: nothing may be credited to its customer."""
 
     charge_id: str
     vendor_id: int
     customer_id: int
     amount: int
+    customer_stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

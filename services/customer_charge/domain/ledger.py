@@ -36,6 +36,7 @@ class Account:
     customer_id: int
     balance: int
     last_seq: int
+    stopped: bool = False
 
 
 def credit(accounts: Mapping[int, Account], charges: Iterable[PendingCharge], now: datetime) -> list[Entry]:

@@ -7,6 +7,7 @@ from services.customer_charge.domain.ledger import Entry
 from services.customer_charge.handlers.page_tokens import page_token_charge
 from services.customer_charge.operations import read_customers
 from services.customer_charge.operations.create_customer import create_customer
+from services.customer_charge.operations.stop_customers import release_customer
 from services.customer_charge.storage.customers import Customer
 from shared.call import current_call
 from shared.database import Database
@@ -70,6 +71,11 @@ class CustomerServicer(customer_charge_pb2_grpc.CustomerServiceServicer):
         token = encode_page_token(found[limit - 1].reference) if len(found) > limit else ""
         return pb.ListCustomerEntriesResponse(entries=[entry_message(each, whole=whole) for each in found[:limit]], next_page_token=token)
 
+    async def ReleaseCustomer(self, request: pb.ReleaseCustomerRequest, context: Context) -> pb.ReleaseCustomerResponse:
+        """Let a stopped customer go on."""
+        customer = await release_customer(self._database, request.id, reason=request.reason, actor=current_call().caller.subject)
+        return pb.ReleaseCustomerResponse(data=customer_message(customer, whole=True))
+
 
 def customer_message(customer: Customer, *, whole: bool) -> pb.Customer:
     """Return the wire form of a customer; `whole` adds the total balance."""
@@ -78,6 +84,7 @@ def customer_message(customer: Customer, *, whole: bool) -> pb.Customer:
         phone_number=customer.phone_number,
         balance=customer.balance if whole else None,
         created_at=to_timestamp(customer.created_at),
+        stopped=customer.stopped if whole else None,
     )
 
 

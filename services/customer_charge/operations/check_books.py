@@ -10,20 +10,17 @@ from typing import Protocol
 
 from charging.vendor_credit.v1 import vendor_credit_pb2
 
-from services.customer_charge.domain.charges import ChargeState
+from services.customer_charge.domain.charge_ids import FIRST_ID, LAST_ID
 from services.customer_charge.operations.check_reversals import ReversalBooks, check_reversals
+from services.customer_charge.operations.match_charges import DecidedCharges, match_page
 from services.customer_charge.storage import audit, pending_charges
 from shared.clock import utc_now
 from shared.database import Database
 
-PAGE = 5_000
-"""Charges matched at a time: a few hundred kilobytes in memory and on the wire."""
-
-FIRST_ID = "00000000-0000-0000-0000-000000000000"
 MAX_FINDINGS = 100
 
 
-class VendorBooks(Protocol):
+class VendorBooks(DecidedCharges, Protocol):
     """The vendor ledger's audit facts."""
 
     @property
@@ -33,14 +30,6 @@ class VendorBooks(Protocol):
 
     async def verify_ledgers(self, timeout_seconds: float) -> vendor_credit_pb2.VerifyVendorLedgersResponse:
         """Check every vendor's ledger."""
-        ...
-
-    async def list_debits(self, after: str, limit: int) -> list[vendor_credit_pb2.Debit]:
-        """Return debited charges in order of charge id, above `after`."""
-        ...
-
-    async def decisions(self, charge_ids: list[str]) -> list[vendor_credit_pb2.DebitDecision]:
-        """Return the decisions that exist for the charges."""
         ...
 
 
@@ -65,8 +54,7 @@ async def check_books(database: Database, vendor_books: VendorBooks, *, timeout_
     """Check everything and return the books. Raises Unavailable when a side is out of reach."""
     books = Books()
     await _check_own_side(database, books)
-    await _match_final_charges(database, vendor_books, books)
-    await _match_debits(database, vendor_books, books)
+    await _match_charges(database, vendor_books, books)
     reversals = await check_reversals(database, vendor_books.reversals)
     books.under_way_total += reversals.under_way_total
     books.pending_reversals = reversals.pending
@@ -100,51 +88,12 @@ async def _check_own_side(database: Database, books: Books) -> None:
         books.findings.append(f"customer entries sum to {totals.entry_total}, balances to {totals.customer_balance_total}")
 
 
-async def _match_final_charges(database: Database, vendor_books: VendorBooks, books: Books) -> None:
-    """Every succeeded charge was debited, every failed one was refused, for the same vendor and amount."""
+async def _match_charges(database: Database, vendor_books: VendorBooks, books: Books) -> None:
+    """Every charge agrees with what was decided about it, and every debit belongs to a charge that succeeded or is under way."""
     after = FIRST_ID
-    while True:
-        async with database.reading() as connection:
-            page = await audit.list_final(connection, after=after, limit=PAGE)
-        if not page:
-            return
-        decisions = {decision.charge_id: decision for decision in await vendor_books.decisions([charge.id for charge in page])}
-        for charge in page:
-            finding = _compare(charge, decisions.get(charge.id))
-            if finding:
-                books.drift += charge.amount
-                books.findings.append(finding)
-        after = page[-1].id
-
-
-def _compare(charge: audit.FinalCharge, decision: vendor_credit_pb2.DebitDecision | None) -> str | None:
-    wanted = {
-        ChargeState.SUCCEEDED: vendor_credit_pb2.DEBIT_OUTCOME_DEBITED,
-        ChargeState.FAILED: vendor_credit_pb2.DEBIT_OUTCOME_REFUSED,
-    }[ChargeState(charge.state)]
-    if decision is None:
-        return f"charge {charge.id}: it is final, and the vendor ledger decided nothing"
-    if decision.outcome != wanted:
-        return f"charge {charge.id}: its state and the vendor ledger's decision disagree"
-    if (decision.vendor_id, decision.amount) != (charge.vendor_id, charge.amount):
-        return f"charge {charge.id}: the vendor ledger decided about another vendor or amount"
-    return None
-
-
-async def _match_debits(database: Database, vendor_books: VendorBooks, books: Books) -> None:
-    """Every debit belongs to a charge that succeeded, or that is still under way."""
-    after = FIRST_ID
-    while True:
-        page = await vendor_books.list_debits(after, PAGE)
-        if not page:
-            return
-        async with database.reading() as connection:
-            states = await audit.charge_states(connection, [debit.charge_id for debit in page])
-        for debit in page:
-            state = states.get(debit.charge_id)
-            if state == ChargeState.ACCEPTED:
-                books.under_way_total += debit.amount
-            elif state != ChargeState.SUCCEEDED:
-                books.drift += debit.amount
-                books.findings.append(f"charge {debit.charge_id}: the vendor was debited and the charge is not succeeded or under way")
-        after = page[-1].charge_id
+    while after != LAST_ID:
+        matched = await match_page(database, vendor_books, after=after, until=LAST_ID)
+        books.under_way_total += matched.under_way_total
+        books.drift += sum(mismatch.amount for mismatch in matched.mismatches)
+        books.findings += [mismatch.finding for mismatch in matched.mismatches]
+        after = matched.until

@@ -58,7 +58,31 @@ async def settle_slot(database: Database, ledger: VendorLedger, slot: int, *, li
 
 
 async def finish(database: Database, slot: int, verdicts: Sequence[Verdict]) -> set[str]:
-    """Credit the debited charges and give every charge its final state, in one transaction; return the ids of those this call moved."""
+    """Credit the debited charges and give every charge its final state, in one transaction; return the ids of those this call moved.
+
+    A charge that was debited while its customer was being stopped is set aside: the customer's release takes it on.
+    """
+    while True:
+        try:
+            return await _finish(database, slot, verdicts)
+        except CustomersStoppedError as stopped:
+            verdicts = [
+                Verdict(verdict.charge, debited=False)
+                if verdict.debited and verdict.charge.customer_id in stopped.customer_ids
+                else verdict
+                for verdict in verdicts
+            ]
+
+
+class CustomersStoppedError(Exception):
+    """Nothing may be credited to these customers; the transaction that was about to is rolled back."""
+
+    def __init__(self, customer_ids: set[int]) -> None:
+        super().__init__(f"customers {sorted(customer_ids)} are stopped")
+        self.customer_ids = customer_ids
+
+
+async def _finish(database: Database, slot: int, verdicts: Sequence[Verdict]) -> set[str]:
     aside = [verdict.charge.charge_id for verdict in verdicts if verdict.state is None]
     if aside:
         log.error("settle.blocked", slot=slot, charge_ids=aside[:20], count=len(aside))
@@ -84,6 +108,9 @@ async def _credit(connection: Connection, debited: Sequence[PendingCharge]) -> N
         return
     now = utc_now()
     locked = await accounts.lock_accounts(connection, (charge.customer_id for charge in debited))
+    stopped = {account.customer_id for account in locked.values() if account.stopped}
+    if stopped:
+        raise CustomersStoppedError(stopped)
     entries = credit(locked, debited, now)
     await accounts.write_postings(connection, locked.values(), entries)
     await customers.link_vendors(connection, {(charge.customer_id, charge.vendor_id) for charge in debited}, now)

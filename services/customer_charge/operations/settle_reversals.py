@@ -64,6 +64,10 @@ async def debit_customers(database: Database, pending: Sequence[PendingReversal]
         failed: list[ReversalVerdict] = []
         if due:
             locked = await accounts.lock_accounts(connection, (each.customer_id for each in due))
+            # Nothing may be taken from a stopped customer: its reversals wait for its release.
+            waiting = {each.reversal_id for each in due if locked[each.customer_id].stopped}
+            accepted = [each for each in accepted if each.reversal_id not in waiting]
+            due = [each for each in due if each.reversal_id not in waiting]
             entries, refused = debit(locked, due, now)
             if entries:
                 moved = sorted({entry.customer_id for entry in entries})

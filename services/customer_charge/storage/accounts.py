@@ -9,7 +9,7 @@ from shared.database import Connection
 from shared.sql_arrays import int_array, time_array, uuid_array
 
 LOCK_ACCOUNTS = """
-SELECT id AS customer_id, balance, last_seq
+SELECT id AS customer_id, balance, last_seq, stopped_at IS NOT NULL AS stopped
 FROM customers
 WHERE id = ANY(%(customer_ids)s::bigint[])
 ORDER BY id

@@ -1,6 +1,5 @@
 """Facts and self-checks of the customer-charge schema, for the audit."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg.rows import class_row
@@ -95,39 +94,3 @@ async def self_findings(connection: Connection) -> list[str]:
     ):
         found += [sentence.format(row[0]) for row in await (await connection.execute(query)).fetchall()]
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class FinalCharge:
-    """A charge that is final; amount in minor units."""
-
-    id: str
-    vendor_id: int
-    amount: int
-    state: int
-    failure_reason: int | None
-
-
-LIST_FINAL = """
-SELECT id::text AS id, vendor_id, amount, state, failure_reason
-FROM charges
-WHERE id > %(after)s::uuid AND state <> 1
-ORDER BY charges.id
-LIMIT %(limit)s
-"""
-
-
-async def list_final(connection: Connection, *, after: str, limit: int) -> list[FinalCharge]:
-    """Return final charges in order of id, above `after`."""
-    async with connection.cursor(row_factory=class_row(FinalCharge)) as cursor:
-        await cursor.execute(LIST_FINAL, {"after": after, "limit": limit})
-        return await cursor.fetchall()
-
-
-CHARGE_STATES = "SELECT id::text, state FROM charges WHERE id = ANY(%(ids)s::uuid[])"
-
-
-async def charge_states(connection: Connection, charge_ids: Sequence[str]) -> dict[str, int]:
-    """Return the states of the charges that exist, by id."""
-    cursor = await connection.execute(CHARGE_STATES, {"ids": list(charge_ids)})
-    return {row[0]: row[1] for row in await cursor.fetchall()}

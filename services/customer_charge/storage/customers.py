@@ -18,6 +18,7 @@ class Customer:
     phone_number: str
     balance: int
     created_at: datetime
+    stopped: bool = False
 
 
 INSERT_CUSTOMER = """
@@ -56,7 +57,7 @@ async def link_vendors(connection: Connection, pairs: Iterable[tuple[int, int]],
 
 
 LIST_ALL = """
-SELECT id, phone_number, balance, created_at
+SELECT id, phone_number, balance, created_at, stopped_at IS NOT NULL AS stopped
 FROM customers
 WHERE id > %(after_id)s
   AND (%(id)s::bigint IS NULL OR id = %(id)s)

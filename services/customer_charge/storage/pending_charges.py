@@ -38,7 +38,8 @@ async def insert_pending(connection: Connection, orders: Sequence[ChargeOrder], 
 
 
 READ_PENDING = """
-SELECT charge_id::text AS charge_id, vendor_id, customer_id, amount
+SELECT charge_id::text AS charge_id, vendor_id, customer_id, amount,
+       customer_id = ANY(ARRAY(SELECT id FROM customers WHERE stopped_at IS NOT NULL)) AS customer_stopped
 FROM pending_charges
 WHERE slot = %(slot)s AND NOT blocked
 ORDER BY pending_charges.charge_id
@@ -69,6 +70,14 @@ BLOCK_PENDING = "UPDATE pending_charges SET blocked = true WHERE slot = %(slot)s
 async def block_pending(connection: Connection, slot: int, charge_ids: Sequence[str]) -> None:
     """Set charges aside until a person has looked: they stay pending, and no longer hold up the others."""
     await connection.execute(BLOCK_PENDING, {"slot": slot, "charge_ids": uuid_array(charge_ids)})
+
+
+UNBLOCK_CUSTOMER = "UPDATE pending_charges SET blocked = false WHERE customer_id = %(customer_id)s AND blocked"
+
+
+async def unblock_customer(connection: Connection, customer_id: int) -> None:
+    """Take on again what was set aside for a customer. What was set aside for another reason comes back to that at once."""
+    await connection.execute(UNBLOCK_CUSTOMER, {"customer_id": customer_id})
 
 
 OVERDUE_SLOTS = """

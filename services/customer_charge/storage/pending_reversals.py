@@ -33,14 +33,14 @@ async def insert_pending(connection: Connection, pending: PendingReversal, now: 
 READ_PENDING = """
 SELECT reversal_id::text AS reversal_id, charge_id::text AS charge_id, vendor_id, customer_id, amount
 FROM pending_reversals
-WHERE NOT blocked
+WHERE NOT blocked AND customer_id <> ALL(ARRAY(SELECT id FROM customers WHERE stopped_at IS NOT NULL))
 ORDER BY pending_reversals.reversal_id
 LIMIT %(limit)s
 """
 
 
 async def read_pending(connection: Connection, *, limit: int) -> list[PendingReversal]:
-    """Return the oldest work. Unlocked: whoever acts on it must look again under a lock."""
+    """Return the oldest work, but what waits for a stopped customer. Unlocked: whoever acts on it must look again under a lock."""
     async with connection.cursor(row_factory=class_row(PendingReversal)) as cursor:
         await cursor.execute(READ_PENDING, {"limit": limit})
         return await cursor.fetchall()

@@ -59,6 +59,9 @@ CATALOGUE: Mapping[str, Reason] = {
     "USERNAME_TAKEN": Reason(409, "The user name is taken", "Use another name."),
     "FAILED_PRECONDITION": Reason(409, "The state of things does not allow this", "Read the object again before the next try."),
     "CONFLICT": Reason(409, "Something else happened to the same object", "Read the object again before the next try."),
+    "ACCOUNT_STOPPED": Reason(
+        409, "The account is stopped", "Its books were found broken. Wait: an operator looks into them and releases the account."
+    ),
     "REQUEST_DECIDED": Reason(
         409, "The credit request is decided already", "A request is approved, rejected, cancelled or expired once; submit a new one."
     ),

@@ -23,15 +23,17 @@ class Refusal(IntEnum):
     INSUFFICIENT_CREDIT = 1
     VENDOR_SUSPENDED = 2
     VENDOR_NOT_FOUND = 3
+    ACCOUNT_STOPPED = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Debit:
-    """A charge to take from a vendor; `amount` in minor units."""
+    """A charge to take from a vendor; `amount` in minor units. `customer_stopped`: it is to be refused unless it was decided before."""
 
     charge_id: str
     vendor_id: int
     amount: int
+    customer_stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,16 @@ def decide(accounts: Mapping[int, Account], debits: Sequence[Debit], now: dateti
 def _decide_one(account: Account | None, debit: Debit) -> Decision:
     if account is None:
         return Decision(debit.charge_id, debit.vendor_id, debit.amount, Outcome.REFUSED, Refusal.VENDOR_NOT_FOUND)
+    if account.stopped or debit.customer_stopped:
+        return Decision(
+            debit.charge_id,
+            debit.vendor_id,
+            debit.amount,
+            Outcome.REFUSED,
+            Refusal.ACCOUNT_STOPPED,
+            account.available,
+            balance_after=account.balance,
+        )
     if account.suspended:
         return Decision(
             debit.charge_id,

@@ -44,6 +44,7 @@ class Account:
     last_hash: bytes
     last_entry_at: datetime
     low_balance_threshold: int = 0
+    stopped: bool = False
 
     @property
     def available(self) -> int:
@@ -59,14 +60,34 @@ class Account:
         return Entry(self.vendor_id, seq, amount, balance, kind, reference, created_at, digest)
 
 
-class ChainCheck:
-    """Check one vendor's ledger, entry by entry, oldest first; `finding` is the first broken rule, one sentence."""
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """How far a vendor's ledger was checked: seq, balance, hash and time of the last entry that was found whole."""
 
-    def __init__(self, vendor_id: int) -> None:
+    vendor_id: int
+    seq: int
+    balance: int
+    hash: bytes
+    entry_at: datetime
+
+
+def genesis(vendor_id: int) -> Checkpoint:
+    """Return where the check of a ledger begins that was never checked before."""
+    return Checkpoint(vendor_id, 0, 0, GENESIS_HASH, datetime.min.replace(tzinfo=UTC))
+
+
+class ChainCheck:
+    """Check one vendor's ledger, entry by entry, oldest first, on from a checkpoint; `finding` is the first broken rule, one sentence."""
+
+    def __init__(self, start: Checkpoint) -> None:
         self.finding: str | None = None
-        self._vendor_id = vendor_id
-        self._seq, self._balance, self._digest = 0, 0, GENESIS_HASH
-        self._moment = datetime.min.replace(tzinfo=UTC)
+        self._vendor_id = start.vendor_id
+        self._seq, self._balance, self._digest, self._moment = start.seq, start.balance, start.hash, start.entry_at
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """Return how far the ledger is whole; only while there is no finding."""
+        return Checkpoint(self._vendor_id, self._seq, self._balance, self._digest, self._moment)
 
     def add(self, entry: Entry) -> None:
         """Check the next entry. Nothing is checked past the first finding."""

@@ -38,14 +38,14 @@ def credit(
 ) -> tuple[list[ReversalCredit], list[Entry]]:
     """Credit reversals that were never credited before, in order, and return those that were possible and the entries they make.
 
-    A suspended vendor gets its credit back like any other. Left out is what no entry can be made for: a vendor that does not exist, or a
-    balance beyond the cap. `accounts` are locked heads and are moved by what is posted.
+    A suspended vendor gets its credit back like any other. Left out is what no entry can be made for: a vendor that does not exist or is
+    stopped, or a balance beyond the cap. `accounts` are locked heads and are moved by what is posted.
     """
     made: list[ReversalCredit] = []
     entries: list[Entry] = []
     for each in credits_due:
         account = accounts.get(each.vendor_id)
-        if account is None or account.balance + each.amount > MAX_BALANCE:
+        if account is None or account.stopped or account.balance + each.amount > MAX_BALANCE:
             continue
         made.append(each)
         entries.append(account.post(EntryKind.REVERSAL, each.amount, each.reversal_id, now))

@@ -34,14 +34,23 @@ class VendorAuditServicer(vendor_credit_pb2_grpc.VendorAuditServiceServicer):
 
     async def ListDebits(self, request: pb.ListDebitsRequest, context: Context) -> pb.ListDebitsResponse:
         """List debited charges."""
-        debits = await audit_ledgers.list_debits(
-            self._database, after=request.after_charge_id or FIRST_CHARGE_ID, limit=request.page_size or MAX_PAGE
+        page = await audit_ledgers.list_debits(
+            self._database,
+            after=request.after_charge_id or FIRST_CHARGE_ID,
+            until=request.until_charge_id or audit_ledgers.LAST_CHARGE_ID,
+            limit=request.page_size or MAX_PAGE,
         )
-        return pb.ListDebitsResponse(
-            debits=[pb.Debit(charge_id=debit.charge_id, vendor_id=debit.vendor_id, amount=debit.amount) for debit in debits]
-        )
+        return debits_response(page)
 
     async def GetDecisions(self, request: pb.GetDecisionsRequest, context: Context) -> pb.GetDecisionsResponse:
         """Return the decisions of some charges."""
         decisions = await audit_ledgers.get_decisions(self._database, list(request.charge_ids))
         return pb.GetDecisionsResponse(decisions=[decision_message(decision) for decision in decisions])
+
+
+def debits_response(page: audit_ledgers.DebitsPage) -> pb.ListDebitsResponse:
+    """Return the wire form of a page of debits."""
+    return pb.ListDebitsResponse(
+        debits=[pb.Debit(charge_id=debit.charge_id, vendor_id=debit.vendor_id, amount=debit.amount) for debit in page.debits],
+        unposted_charge_ids=page.unposted,
+    )

@@ -28,7 +28,7 @@ class DebitServicer(vendor_credit_pb2_grpc.DebitServiceServicer):
 
 
 def _debit(message: pb.Debit) -> Debit:
-    return Debit(message.charge_id, message.vendor_id, message.amount)
+    return Debit(message.charge_id, message.vendor_id, message.amount, message.customer_stopped)
 
 
 def decision_message(decision: Decision) -> pb.DebitDecision:

@@ -6,6 +6,7 @@ from charging.vendor_credit.v1 import vendor_credit_pb2_grpc
 from services.vendor_credit.domain.ledger import Entry
 from services.vendor_credit.operations import read_vendors
 from services.vendor_credit.operations.create_vendor import create_vendor
+from services.vendor_credit.operations.stop_vendors import release_vendor
 from services.vendor_credit.operations.update_vendor import update_vendor
 from services.vendor_credit.storage.vendors import Vendor
 from shared.call import current_call
@@ -67,6 +68,11 @@ class VendorServicer(vendor_credit_pb2_grpc.VendorServiceServicer):
         )
         return pb.UpdateVendorResponse(data=vendor_message(vendor))
 
+    async def ReleaseVendor(self, request: pb.ReleaseVendorRequest, context: Context) -> pb.ReleaseVendorResponse:
+        """Let a stopped vendor go on."""
+        vendor = await release_vendor(self._database, request.id, reason=request.reason, actor=current_call().caller.subject)
+        return pb.ReleaseVendorResponse(data=vendor_message(vendor))
+
     async def ListVendorEntries(self, request: pb.ListVendorEntriesRequest, context: Context) -> pb.ListVendorEntriesResponse:
         """List a vendor's entries, newest first."""
         if request.reference:
@@ -123,6 +129,7 @@ def vendor_message(vendor: Vendor) -> pb.Vendor:
         created_at=to_timestamp(vendor.created_at),
         updated_at=to_timestamp(vendor.updated_at),
         low_balance_threshold=vendor.low_balance_threshold,
+        stopped=vendor.stopped,
     )
 
 

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.vendor_credit.domain.debits import Debit, Decision
-from services.vendor_credit.domain.ledger import ChainCheck
-from services.vendor_credit.storage import accounts, decisions, reversal_credits, totals
+from services.vendor_credit.operations.check_ledgers import check_ledgers
+from services.vendor_credit.storage import decisions, entry_causes, reversal_credits, totals
 from services.vendor_credit.storage.totals import Totals
 from shared.database import Connection, Database
 
 MAX_FINDINGS = 100
+LAST_CHARGE_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +27,11 @@ async def verify_ledgers(database: Database) -> LedgerReport:
     """Check every vendor's ledger in one snapshot: sum, seq, balance_after, hash chain, decisions and confirmed requests."""
     async with database.reading() as connection, connection.transaction():
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        heads = await accounts.read_heads(connection)
         sums = await totals.read_totals(connection)
         findings = await _cross_findings(connection, sums)
-        for head in heads:
-            check = ChainCheck(head.vendor_id)
-            async for entry in accounts.stream_entries(connection, head.vendor_id):
-                check.add(entry)
-            check.finish(head)
-            findings += [check.finding] if check.finding else []
-    return LedgerReport(len(heads), sum(head.balance for head in heads), sums, findings[:MAX_FINDINGS])
+        check = await check_ledgers(connection)
+    findings += check.broken.values()
+    return LedgerReport(len(check.heads), sum(head.balance for head in check.heads), sums, findings[:MAX_FINDINGS])
 
 
 async def _cross_findings(connection: Connection, sums: Totals) -> list[str]:
@@ -53,10 +49,21 @@ async def _cross_findings(connection: Connection, sums: Totals) -> list[str]:
     return found
 
 
-async def list_debits(database: Database, *, after: str, limit: int) -> list[Debit]:
-    """Return up to `limit` debited charges in order of charge id, above `after`."""
+@dataclass(frozen=True, slots=True)
+class DebitsPage:
+    """Debited charges in order of id, and which of them no entry took from their vendor: an alarm."""
+
+    debits: list[Debit]
+    unposted: list[str]
+
+
+async def list_debits(database: Database, *, after: str, limit: int, until: str = LAST_CHARGE_ID) -> DebitsPage:
+    """Return up to `limit` debited charges with ids in (after, until]."""
     async with database.reading() as connection:
-        return await decisions.list_debits(connection, after=after, limit=limit)
+        debits = await decisions.list_debits(connection, after=after, until=until, limit=limit)
+        last = debits[-1].charge_id if len(debits) == limit else until
+        unposted = await entry_causes.unposted_debits(connection, after=after, until=last) if debits else set()
+    return DebitsPage(debits, sorted(unposted))
 
 
 async def get_decisions(database: Database, charge_ids: Sequence[str]) -> list[Decision]:

@@ -2,6 +2,7 @@
 
 from services.vendor_credit.domain.credit_requests import ApprovalRules, CreditRequest, RequestState, approval_needed, end_needed
 from services.vendor_credit.domain.ledger import MAX_BALANCE, Account
+from services.vendor_credit.domain.stops import refuse_if_stopped
 from services.vendor_credit.storage import accounts, approvals, credit_requests
 from services.vendor_credit.storage.decision_log import log_decision
 from shared.clock import utc_now
@@ -21,8 +22,8 @@ async def approve_credit_request(
     """Approve a request and return it: approved, or still pending where a second operator must approve too.
 
     Approving again changes nothing. Posting follows, by the worker or by the next debit. `approval_limit` is the approver's own, in minor
-    units, None for none. Raises NotFound, Conflict (REQUEST_DECIDED), FailedPrecondition (FOUR_EYES, BALANCE_CAP), PermissionDenied
-    (APPROVAL_LIMIT).
+    units, None for none. Raises NotFound, Conflict (REQUEST_DECIDED), FailedPrecondition (FOUR_EYES, BALANCE_CAP,
+    ACCOUNT_STOPPED), PermissionDenied (APPROVAL_LIMIT).
     """
     rules = ApprovalRules(four_eyes, second_approval_above)
 
@@ -30,6 +31,7 @@ async def approve_credit_request(
         current, account = await _locked(connection, request_id)
         if not approval_needed(current, approver, rules=rules, approval_limit=approval_limit):
             return current
+        refuse_if_stopped(account)
         await _refuse_beyond_cap(connection, account, current)
         approvers = {each.approved_by for each in (await approvals.approvals_of(connection, [request_id]))[request_id]}
         now = utc_now()

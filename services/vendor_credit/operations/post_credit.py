@@ -30,8 +30,13 @@ async def post_credit(database: Database, vendor_ids: Iterable[int]) -> int:
 
 
 async def post_approved(connection: Connection, locked: dict[int, Account], now: datetime) -> list[Entry]:
-    """Confirm the approved requests of locked vendors and return the entries to write; moves the heads in `locked`."""
-    approved = await credit_requests.approved_requests(connection, list(locked))
+    """Confirm the approved requests of locked vendors and return the entries to write; moves the heads in `locked`.
+
+    What is approved for a stopped vendor waits until it is released.
+    """
+    approved = await credit_requests.approved_requests(
+        connection, [account.vendor_id for account in locked.values() if not account.stopped]
+    )
     if not approved:
         return []
     await credit_requests.confirm_requests(connection, [request.id for request in approved], now)

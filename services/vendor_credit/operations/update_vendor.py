@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from services.vendor_credit.domain.stops import refuse_if_stopped
 from services.vendor_credit.storage import accounts, vendors
 from services.vendor_credit.storage.vendors import Vendor
 from shared.audit_log.recording import record_action
@@ -24,13 +25,16 @@ async def update_vendor(
 ) -> Vendor:
     """Change the fields that are not None and return the vendor. `actor` is the subject of the caller, for the audit log.
 
-    Raises NotFound, and FailedPrecondition (CREDIT_LIMIT_IN_USE) for a limit, in minor units, below what is already used.
+    Raises NotFound, and FailedPrecondition: CREDIT_LIMIT_IN_USE for a limit, in minor units, below what is used; ACCOUNT_STOPPED for
+    a stopped vendor, which can be suspended and nothing else.
     """
 
     async def work(connection: Connection) -> Vendor:
         locked = await accounts.lock_accounts(connection, [vendor_id])
         if vendor_id not in locked:
             raise NotFound.of("vendor", vendor_id)
+        if name is not None or credit_limit is not None or low_balance_threshold is not None:
+            refuse_if_stopped(locked[vendor_id])
         _refuse_below_use(vendor_id, locked[vendor_id].balance, credit_limit)
         before = await _existing(connection, vendor_id)
         wanted = replace(

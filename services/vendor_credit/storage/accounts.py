@@ -10,7 +10,8 @@ from shared.database import Connection
 from shared.sql_arrays import bytes_array, int_array, text_array, time_array
 
 LOCK_ACCOUNTS = """
-SELECT id AS vendor_id, balance, credit_limit, suspended, last_seq, last_hash, last_entry_at, low_balance_threshold
+SELECT id AS vendor_id, balance, credit_limit, suspended, last_seq, last_hash, last_entry_at, low_balance_threshold,
+       stopped_at IS NOT NULL AS stopped
 FROM vendors
 WHERE id = ANY(%(vendor_ids)s::bigint[])
 ORDER BY id
@@ -142,7 +143,8 @@ async def find_entries(connection: Connection, vendor_id: int, reference: str) -
 
 
 READ_HEADS = """
-SELECT id AS vendor_id, balance, credit_limit, suspended, last_seq, last_hash, last_entry_at, low_balance_threshold
+SELECT id AS vendor_id, balance, credit_limit, suspended, last_seq, last_hash, last_entry_at, low_balance_threshold,
+       stopped_at IS NOT NULL AS stopped
 FROM vendors
 ORDER BY id
 """
@@ -158,15 +160,15 @@ async def read_heads(connection: Connection) -> list[Account]:
 STREAM_ENTRIES = """
 SELECT vendor_id, seq, amount, balance_after, kind, reference, created_at, hash
 FROM vendor_entries
-WHERE vendor_id = %(vendor_id)s
+WHERE vendor_id = %(vendor_id)s AND seq > %(after_seq)s
 ORDER BY seq
 """
 
 
-async def stream_entries(connection: Connection, vendor_id: int) -> AsyncIterator[Entry]:
-    """Yield every entry of one vendor, oldest first, a few thousand in memory at a time. Needs a transaction."""
+async def stream_entries(connection: Connection, vendor_id: int, *, after_seq: int = 0) -> AsyncIterator[Entry]:
+    """Yield the entries of one vendor above `after_seq`, oldest first, a few thousand in memory at a time. Needs a transaction."""
     async with connection.cursor("vendor_entries", row_factory=class_row(Entry)) as cursor:
         cursor.itersize = 5_000
-        await cursor.execute(STREAM_ENTRIES, {"vendor_id": vendor_id})
+        await cursor.execute(STREAM_ENTRIES, {"vendor_id": vendor_id, "after_seq": after_seq})
         async for entry in cursor:
             yield entry

@@ -152,11 +152,18 @@ async def confirm_requests(connection: Connection, request_ids: Sequence[int], n
         raise RuntimeError(f"{cursor.rowcount} of {len(request_ids)} requests were confirmed")
 
 
-UNPOSTED_VENDORS = "SELECT DISTINCT vendor_id FROM credit_requests WHERE state = 2 ORDER BY vendor_id LIMIT %(limit)s"
+UNPOSTED_VENDORS = """
+SELECT DISTINCT vendor_id
+FROM credit_requests
+JOIN vendors ON vendors.id = vendor_id
+WHERE state = 2 AND stopped_at IS NULL
+ORDER BY vendor_id
+LIMIT %(limit)s
+"""
 
 
 async def unposted_vendors(connection: Connection, *, limit: int) -> list[int]:
-    """Return vendors that have approved credit not posted yet."""
+    """Return vendors that have approved credit not posted yet and are not stopped."""
     cursor = await connection.execute(UNPOSTED_VENDORS, {"limit": limit})
     return [row[0] for row in await cursor.fetchall()]
 

@@ -57,14 +57,14 @@ async def insert_decisions(connection: Connection, decisions: Sequence[Decision]
 LIST_DEBITS = """
 SELECT charge_id::text AS charge_id, vendor_id, amount
 FROM debit_decisions
-WHERE charge_id > %(after)s::uuid AND outcome = 1
+WHERE charge_id > %(after)s::uuid AND charge_id <= %(until)s::uuid AND outcome = 1
 ORDER BY debit_decisions.charge_id
 LIMIT %(limit)s
 """
 
 
-async def list_debits(connection: Connection, *, after: str, limit: int) -> list[Debit]:
-    """Return debited charges in order of charge id, above `after`."""
+async def list_debits(connection: Connection, *, after: str, until: str, limit: int) -> list[Debit]:
+    """Return debited charges with ids in (after, until], in order."""
     async with connection.cursor(row_factory=class_row(Debit)) as cursor:
-        await cursor.execute(LIST_DEBITS, {"after": after, "limit": limit})
+        await cursor.execute(LIST_DEBITS, {"after": after, "until": until, "limit": limit})
         return await cursor.fetchall()

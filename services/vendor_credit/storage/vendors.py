@@ -20,6 +20,7 @@ class Vendor:
     credit_limit: int
     low_balance_threshold: int
     suspended: bool
+    stopped: bool
     created_at: datetime
     updated_at: datetime
 
@@ -61,7 +62,7 @@ async def insert_vendor(
 
 
 GET_VENDOR = """
-SELECT id, name, balance, credit_limit, low_balance_threshold, suspended, created_at, updated_at
+SELECT id, name, balance, credit_limit, low_balance_threshold, suspended, stopped_at IS NOT NULL AS stopped, created_at, updated_at
 FROM vendors
 WHERE id = %(id)s
 """
@@ -75,7 +76,7 @@ async def get_vendor(connection: Connection, vendor_id: int) -> Vendor | None:
 
 
 LIST_VENDORS = """
-SELECT id, name, balance, credit_limit, low_balance_threshold, suspended, created_at, updated_at
+SELECT id, name, balance, credit_limit, low_balance_threshold, suspended, stopped_at IS NOT NULL AS stopped, created_at, updated_at
 FROM vendors
 WHERE id > %(after_id)s
   AND (%(search)s = '' OR position(lower(%(search)s) IN lower(name)) > 0 OR id::text = %(search)s)

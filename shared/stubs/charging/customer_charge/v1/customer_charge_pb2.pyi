@@ -102,6 +102,8 @@ class _FailureReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Failure
     """The vendor is suspended."""
     FAILURE_REASON_VENDOR_NOT_FOUND: _FailureReason.ValueType  # 3
     """There is no such vendor."""
+    FAILURE_REASON_ACCOUNT_STOPPED: _FailureReason.ValueType  # 30
+    """The vendor or the customer is stopped, because its books were found broken, until an operator releases it."""
 
 class FailureReason(_FailureReason, metaclass=_FailureReasonEnumTypeWrapper):
     """Why a charge failed."""
@@ -114,6 +116,8 @@ FAILURE_REASON_VENDOR_SUSPENDED: FailureReason.ValueType  # 2
 """The vendor is suspended."""
 FAILURE_REASON_VENDOR_NOT_FOUND: FailureReason.ValueType  # 3
 """There is no such vendor."""
+FAILURE_REASON_ACCOUNT_STOPPED: FailureReason.ValueType  # 30
+"""The vendor or the customer is stopped, because its books were found broken, until an operator releases it."""
 Global___FailureReason: _TypeAlias = FailureReason  # noqa: Y015
 
 class _CustomerEntryKind:
@@ -355,6 +359,56 @@ class ListCustomerEntriesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListCustomerEntriesResponse: _TypeAlias = ListCustomerEntriesResponse  # noqa: Y015
+
+@_typing.final
+class ReleaseCustomerRequest(_message.Message):
+    """Names the customer to release."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """Customer id."""
+    reason: _builtins.str
+    """What was found and mended, for the audit log; 1 to 500 characters."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseCustomerRequest: _TypeAlias = ReleaseCustomerRequest  # noqa: Y015
+
+@_typing.final
+class ReleaseCustomerResponse(_message.Message):
+    """The customer after its release."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def data(self) -> Global___Customer:
+        """The customer."""
+
+    def __init__(
+        self,
+        *,
+        data: Global___Customer | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseCustomerResponse: _TypeAlias = ReleaseCustomerResponse  # noqa: Y015
 
 @_typing.final
 class IncreaseCreditRequest(_message.Message):
@@ -702,12 +756,17 @@ class GetBooksRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    RECENT_FIELD_NUMBER: _builtins.int
+    recent: _builtins.bool
+    """True for what the check of each minute found last, instead of checking everything now. The totals are then 0."""
     def __init__(
         self,
+        *,
+        recent: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["recent", b"recent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -813,12 +872,15 @@ class Customer(_message.Message):
     PHONE_NUMBER_FIELD_NUMBER: _builtins.int
     BALANCE_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    STOPPED_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Customer id."""
     phone_number: _builtins.str
     """Phone number in E.164 form."""
     balance: _builtins.int
     """What the customer holds, in minor units. Only for operators."""
+    stopped: _builtins.bool
+    """True while the customer is stopped, because its books were found broken: its charges fail with ACCOUNT_STOPPED. Only for operators."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When the customer was created; for a partner, when its own dealings with the customer began."""
@@ -830,14 +892,20 @@ class Customer(_message.Message):
         phone_number: _builtins.str = ...,
         balance: _builtins.int | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        stopped: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_balance", b"_balance", "balance", b"balance", "created_at", b"created_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_balance", b"_balance", "_stopped", b"_stopped", "balance", b"balance", "created_at", b"created_at", "stopped", b"stopped"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_balance", b"_balance", "balance", b"balance", "created_at", b"created_at", "id", b"id", "phone_number", b"phone_number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_balance", b"_balance", "_stopped", b"_stopped", "balance", b"balance", "created_at", b"created_at", "id", b"id", "phone_number", b"phone_number", "stopped", b"stopped"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__balance: _TypeAlias = _typing.Literal["balance"]  # noqa: Y015
     _WhichOneofArgType__balance: _TypeAlias = _typing.Literal["_balance", b"_balance"]  # noqa: Y015
+    _WhichOneofReturnType__stopped: _TypeAlias = _typing.Literal["stopped"]  # noqa: Y015
+    _WhichOneofArgType__stopped: _TypeAlias = _typing.Literal["_stopped", b"_stopped"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__balance) -> _WhichOneofReturnType__balance | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stopped) -> _WhichOneofReturnType__stopped | None: ...
 
 Global___Customer: _TypeAlias = Customer  # noqa: Y015
 
@@ -1322,6 +1390,10 @@ class Books(_message.Message):
     FINDINGS_FIELD_NUMBER: _builtins.int
     CHECKED_AT_FIELD_NUMBER: _builtins.int
     PENDING_REVERSALS_FIELD_NUMBER: _builtins.int
+    BLOCKED_CHARGES_FIELD_NUMBER: _builtins.int
+    STOPPED_VENDORS_FIELD_NUMBER: _builtins.int
+    STOPPED_CUSTOMERS_FIELD_NUMBER: _builtins.int
+    LAST_CHECK_FIELD_NUMBER: _builtins.int
     confirmed_credit_total: _builtins.int
     """Credit posted to vendors."""
     vendor_balance_total: _builtins.int
@@ -1342,6 +1414,12 @@ class Books(_message.Message):
     """Age of the oldest charge that is not final, in milliseconds."""
     pending_reversals: _builtins.int
     """Reversals that are not final yet."""
+    blocked_charges: _builtins.int
+    """Charges that are set aside until a person has looked; they are pending too."""
+    stopped_vendors: _builtins.int
+    """Vendors that are stopped because their books were found broken, as of the last check."""
+    stopped_customers: _builtins.int
+    """Customers that are stopped because their books were found broken."""
     @_builtins.property
     def findings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Broken invariants, one sentence each; empty when the books are whole."""
@@ -1349,6 +1427,10 @@ class Books(_message.Message):
     @_builtins.property
     def checked_at(self) -> _timestamp_pb2.Timestamp:
         """When the check ended."""
+
+    @_builtins.property
+    def last_check(self) -> Global___LastCheck:
+        """What the check of each minute found last."""
 
     def __init__(
         self,
@@ -1364,11 +1446,49 @@ class Books(_message.Message):
         findings: _abc.Iterable[_builtins.str] | None = ...,
         checked_at: _timestamp_pb2.Timestamp | None = ...,
         pending_reversals: _builtins.int = ...,
+        blocked_charges: _builtins.int = ...,
+        stopped_vendors: _builtins.int = ...,
+        stopped_customers: _builtins.int = ...,
+        last_check: Global___LastCheck | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["checked_at", b"checked_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["checked_at", b"checked_at", "last_check", b"last_check"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charges", b"charges", "checked_at", b"checked_at", "confirmed_credit_total", b"confirmed_credit_total", "customer_balance_total", b"customer_balance_total", "drift", b"drift", "findings", b"findings", "oldest_pending_ms", b"oldest_pending_ms", "pending_charges", b"pending_charges", "pending_reversals", b"pending_reversals", "under_way_total", b"under_way_total", "vendor_balance_total", b"vendor_balance_total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocked_charges", b"blocked_charges", "charges", b"charges", "checked_at", b"checked_at", "confirmed_credit_total", b"confirmed_credit_total", "customer_balance_total", b"customer_balance_total", "drift", b"drift", "findings", b"findings", "last_check", b"last_check", "oldest_pending_ms", b"oldest_pending_ms", "pending_charges", b"pending_charges", "pending_reversals", b"pending_reversals", "stopped_customers", b"stopped_customers", "stopped_vendors", b"stopped_vendors", "under_way_total", b"under_way_total", "vendor_balance_total", b"vendor_balance_total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Books: _TypeAlias = Books  # noqa: Y015
+
+@_typing.final
+class LastCheck(_message.Message):
+    """What the check of each minute found last: new charges and entries, and the ends of the ledgers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECKED_AT_FIELD_NUMBER: _builtins.int
+    DRIFT_FIELD_NUMBER: _builtins.int
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    drift: _builtins.int
+    """Amounts that one side of the books has and the other has not, in minor units. Anything but 0 is an alarm."""
+    @_builtins.property
+    def checked_at(self) -> _timestamp_pb2.Timestamp:
+        """When it ended; unset before the first one."""
+
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Broken invariants, one sentence each."""
+
+    def __init__(
+        self,
+        *,
+        checked_at: _timestamp_pb2.Timestamp | None = ...,
+        drift: _builtins.int = ...,
+        findings: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["checked_at", b"checked_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checked_at", b"checked_at", "drift", b"drift", "findings", b"findings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LastCheck: _TypeAlias = LastCheck  # noqa: Y015

@@ -55,6 +55,11 @@ class CustomerServiceStub:
                 request_serializer=charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.ListCustomerEntriesRequest.SerializeToString,
                 response_deserializer=charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.ListCustomerEntriesResponse.FromString,
                 _registered_method=True)
+        self.ReleaseCustomer = channel.unary_unary(
+                '/charging.customer_charge.v1.CustomerService/ReleaseCustomer',
+                request_serializer=charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.ReleaseCustomerRequest.SerializeToString,
+                response_deserializer=charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.ReleaseCustomerResponse.FromString,
+                _registered_method=True)
 
 
 class CustomerServiceServicer:
@@ -90,6 +95,13 @@ class CustomerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReleaseCustomer(self, request, context):
+        """Lets a customer go on that was stopped because its books were found broken. Releasing again changes nothing. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CustomerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -112,6 +124,11 @@ def add_CustomerServiceServicer_to_server(servicer, server):
                     servicer.ListCustomerEntries,
                     request_deserializer=charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.ListCustomerEntriesRequest.FromString,
                     response_serializer=charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.ListCustomerEntriesResponse.SerializeToString,
+            ),
+            'ReleaseCustomer': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseCustomer,
+                    request_deserializer=charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.ReleaseCustomerRequest.FromString,
+                    response_serializer=charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.ReleaseCustomerResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -223,6 +240,33 @@ class CustomerService:
             '/charging.customer_charge.v1.CustomerService/ListCustomerEntries',
             charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.ListCustomerEntriesRequest.SerializeToString,
             charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.ListCustomerEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseCustomer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/charging.customer_charge.v1.CustomerService/ReleaseCustomer',
+            charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.ReleaseCustomerRequest.SerializeToString,
+            charging_dot_customer__charge_dot_v1_dot_customer__charge__pb2.ReleaseCustomerResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -523,7 +567,8 @@ class BooksServiceServicer:
     """
 
     def GetBooks(self, request, context):
-        """Checks the books of both services against each other and returns totals and findings. Reads every entry, so it takes time on large books.
+        """Checks the books of both services against each other and returns totals and findings. Reads every entry, so it takes time on large books;
+        with `recent` it tells at once what the check of each minute found last, and what is pending now.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

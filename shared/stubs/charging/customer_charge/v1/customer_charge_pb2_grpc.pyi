@@ -46,6 +46,8 @@ class CustomerServiceStub:
     """Lists the entries of a customer's ledger, newest first. A partner sees only its own entries, without `seq` and `balance_after`.
     Errors: NOT_FOUND, INVALID_ARGUMENT.
     """
+    ReleaseCustomer: _grpc.UnaryUnaryMultiCallable[_customer_charge_pb2.ReleaseCustomerRequest, _customer_charge_pb2.ReleaseCustomerResponse]
+    """Lets a customer go on that was stopped because its books were found broken. Releasing again changes nothing. Errors: NOT_FOUND."""
 
 @_typing.type_check_only
 class CustomerServiceAsyncStub(CustomerServiceStub):
@@ -62,6 +64,8 @@ class CustomerServiceAsyncStub(CustomerServiceStub):
     """Lists the entries of a customer's ledger, newest first. A partner sees only its own entries, without `seq` and `balance_after`.
     Errors: NOT_FOUND, INVALID_ARGUMENT.
     """
+    ReleaseCustomer: _aio.UnaryUnaryMultiCallable[_customer_charge_pb2.ReleaseCustomerRequest, _customer_charge_pb2.ReleaseCustomerResponse]  # type: ignore[assignment]
+    """Lets a customer go on that was stopped because its books were found broken. Releasing again changes nothing. Errors: NOT_FOUND."""
 
 class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Customers and their ledgers."""
@@ -99,6 +103,14 @@ class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the entries of a customer's ledger, newest first. A partner sees only its own entries, without `seq` and `balance_after`.
         Errors: NOT_FOUND, INVALID_ARGUMENT.
         """
+
+    @_abc_1.abstractmethod
+    def ReleaseCustomer(
+        self,
+        request: _customer_charge_pb2.ReleaseCustomerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_customer_charge_pb2.ReleaseCustomerResponse, _abc.Awaitable[_customer_charge_pb2.ReleaseCustomerResponse]]:
+        """Lets a customer go on that was stopped because its books were found broken. Releasing again changes nothing. Errors: NOT_FOUND."""
 
 def add_CustomerServiceServicer_to_server(servicer: CustomerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
@@ -243,7 +255,9 @@ class BooksServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> BooksServiceAsyncStub: ...
     GetBooks: _grpc.UnaryUnaryMultiCallable[_customer_charge_pb2.GetBooksRequest, _customer_charge_pb2.GetBooksResponse]
-    """Checks the books of both services against each other and returns totals and findings. Reads every entry, so it takes time on large books."""
+    """Checks the books of both services against each other and returns totals and findings. Reads every entry, so it takes time on large books;
+    with `recent` it tells at once what the check of each minute found last, and what is pending now.
+    """
 
 @_typing.type_check_only
 class BooksServiceAsyncStub(BooksServiceStub):
@@ -251,7 +265,9 @@ class BooksServiceAsyncStub(BooksServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetBooks: _aio.UnaryUnaryMultiCallable[_customer_charge_pb2.GetBooksRequest, _customer_charge_pb2.GetBooksResponse]  # type: ignore[assignment]
-    """Checks the books of both services against each other and returns totals and findings. Reads every entry, so it takes time on large books."""
+    """Checks the books of both services against each other and returns totals and findings. Reads every entry, so it takes time on large books;
+    with `recent` it tells at once what the check of each minute found last, and what is pending now.
+    """
 
 class BooksServiceServicer(metaclass=_abc_1.ABCMeta):
     """The books of the whole system."""
@@ -262,7 +278,9 @@ class BooksServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _customer_charge_pb2.GetBooksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_customer_charge_pb2.GetBooksResponse, _abc.Awaitable[_customer_charge_pb2.GetBooksResponse]]:
-        """Checks the books of both services against each other and returns totals and findings. Reads every entry, so it takes time on large books."""
+        """Checks the books of both services against each other and returns totals and findings. Reads every entry, so it takes time on large books;
+        with `recent` it tells at once what the check of each minute found last, and what is pending now.
+        """
 
 def add_BooksServiceServicer_to_server(servicer: BooksServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 

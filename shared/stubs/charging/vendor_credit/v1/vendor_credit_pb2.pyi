@@ -162,6 +162,8 @@ class _RefusalReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Refusal
     """The vendor is suspended."""
     REFUSAL_REASON_VENDOR_NOT_FOUND: _RefusalReason.ValueType  # 3
     """There is no such vendor."""
+    REFUSAL_REASON_ACCOUNT_STOPPED: _RefusalReason.ValueType  # 30
+    """The vendor or the customer is stopped, because its books were found broken, until an operator releases it."""
 
 class RefusalReason(_RefusalReason, metaclass=_RefusalReasonEnumTypeWrapper):
     """Why a debit was refused."""
@@ -174,6 +176,8 @@ REFUSAL_REASON_VENDOR_SUSPENDED: RefusalReason.ValueType  # 2
 """The vendor is suspended."""
 REFUSAL_REASON_VENDOR_NOT_FOUND: RefusalReason.ValueType  # 3
 """There is no such vendor."""
+REFUSAL_REASON_ACCOUNT_STOPPED: RefusalReason.ValueType  # 30
+"""The vendor or the customer is stopped, because its books were found broken, until an operator releases it."""
 Global___RefusalReason: _TypeAlias = RefusalReason  # noqa: Y015
 
 @_typing.final
@@ -536,6 +540,56 @@ class ListVendorBalancesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListVendorBalancesResponse: _TypeAlias = ListVendorBalancesResponse  # noqa: Y015
+
+@_typing.final
+class ReleaseVendorRequest(_message.Message):
+    """Names the vendor to release."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """Vendor id."""
+    reason: _builtins.str
+    """What was found and mended, for the audit log; 1 to 500 characters."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseVendorRequest: _TypeAlias = ReleaseVendorRequest  # noqa: Y015
+
+@_typing.final
+class ReleaseVendorResponse(_message.Message):
+    """The vendor after its release."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def data(self) -> Global___Vendor:
+        """The vendor."""
+
+    def __init__(
+        self,
+        *,
+        data: Global___Vendor | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseVendorResponse: _TypeAlias = ReleaseVendorResponse  # noqa: Y015
 
 @_typing.final
 class LookupVendorsRequest(_message.Message):
@@ -1078,19 +1132,23 @@ class ListDebitsRequest(_message.Message):
 
     AFTER_CHARGE_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    UNTIL_CHARGE_ID_FIELD_NUMBER: _builtins.int
     after_charge_id: _builtins.str
     """Read on after this charge id; empty for the start."""
     page_size: _builtins.int
     """Most debits to return, 1 to 10,000; 0 means 10,000."""
+    until_charge_id: _builtins.str
+    """Read up to this charge id and no further; empty for no end."""
     def __init__(
         self,
         *,
         after_charge_id: _builtins.str = ...,
         page_size: _builtins.int = ...,
+        until_charge_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_charge_id", b"after_charge_id", "page_size", b"page_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_charge_id", b"after_charge_id", "page_size", b"page_size", "until_charge_id", b"until_charge_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1103,18 +1161,24 @@ class ListDebitsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DEBITS_FIELD_NUMBER: _builtins.int
+    UNPOSTED_CHARGE_IDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def debits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Debit]:
         """Debits in order of charge id. Fewer than asked for means the end was reached."""
+
+    @_builtins.property
+    def unposted_charge_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Those of the debits that no ledger entry took from their vendor. Anything but none is an alarm."""
 
     def __init__(
         self,
         *,
         debits: _abc.Iterable[Global___Debit] | None = ...,
+        unposted_charge_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["debits", b"debits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["debits", b"debits", "unposted_charge_ids", b"unposted_charge_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1307,6 +1371,7 @@ class Vendor(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     LOW_BALANCE_THRESHOLD_FIELD_NUMBER: _builtins.int
+    STOPPED_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Vendor id."""
     name: _builtins.str
@@ -1321,6 +1386,8 @@ class Vendor(_message.Message):
     """True while the vendor may not charge."""
     low_balance_threshold: _builtins.int
     """The vendor's feed gets an event each time the balance falls from at or above this to below it, in minor units; 0 means never."""
+    stopped: _builtins.bool
+    """True while the vendor is stopped, because its books were found broken: its charges fail with ACCOUNT_STOPPED, and approved credit waits."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When the vendor was created."""
@@ -1341,10 +1408,11 @@ class Vendor(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         low_balance_threshold: _builtins.int = ...,
+        stopped: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "balance", b"balance", "created_at", b"created_at", "credit_limit", b"credit_limit", "id", b"id", "low_balance_threshold", b"low_balance_threshold", "name", b"name", "suspended", b"suspended", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "balance", b"balance", "created_at", b"created_at", "credit_limit", b"credit_limit", "id", b"id", "low_balance_threshold", b"low_balance_threshold", "name", b"name", "stopped", b"stopped", "suspended", b"suspended", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1600,22 +1668,26 @@ class Debit(_message.Message):
     CHARGE_ID_FIELD_NUMBER: _builtins.int
     VENDOR_ID_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
+    CUSTOMER_STOPPED_FIELD_NUMBER: _builtins.int
     charge_id: _builtins.str
     """Charge id, a UUID."""
     vendor_id: _builtins.int
     """The vendor that pays."""
     amount: _builtins.int
     """Amount in minor units."""
+    customer_stopped: _builtins.bool
+    """The customer is stopped: the charge is to be refused (ACCOUNT_STOPPED), unless it was decided before."""
     def __init__(
         self,
         *,
         charge_id: _builtins.str = ...,
         vendor_id: _builtins.int = ...,
         amount: _builtins.int = ...,
+        customer_stopped: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "charge_id", b"charge_id", "vendor_id", b"vendor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "charge_id", b"charge_id", "customer_stopped", b"customer_stopped", "vendor_id", b"vendor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,100 @@
+"""Check what is new in the books since the last check: each minute, in a time that does not grow with the books."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from services.customer_charge.domain.charge_ids import first_id_at, id_before
+from services.customer_charge.domain.matching import Mismatch, Side
+from services.customer_charge.operations.match_charges import DecidedCharges, match_again, match_page
+from services.customer_charge.operations.stop_customers import stop_customers
+from services.customer_charge.storage import books_check, charge_facts, stops
+from shared.database import Connection, Database
+
+GRACE = timedelta(minutes=2)
+"""Charge ids are made at the door, before the charge is accepted: past every deadline and repetition of a door no id of that time can still
+come. What comes later all the same is found by the check of everything."""
+
+PAGES = 100
+"""Most pages of charges in one check: half a million charges a minute is more than a machine accepts."""
+
+CUSTOMERS = 10_000
+"""Customers with nothing new whose heads are looked at in one check, in rotation."""
+
+
+@dataclass(slots=True)
+class NewChargesCheck:
+    """What the check found. `drift` is the sum of the amounts that the books disagree about, now and since earlier checks, in minor units.
+
+    `vendors` and `customers`: the accounts concerned, one sentence each.
+    """
+
+    charges: int = 0
+    drift: int = 0
+    vendors: dict[int, str] = field(default_factory=dict)
+    customers: dict[int, str] = field(default_factory=dict)
+    findings: list[str] = field(default_factory=list)
+
+
+async def check_new_charges(
+    database: Database, decided: DecidedCharges, *, now: datetime, actor: str, grace: timedelta = GRACE
+) -> NewChargesCheck:
+    """Match the charges that became final since the last check, look at the customers concerned, and stop those whose ledger is broken.
+
+    Charges are taken in order of id up to the oldest that is still under way. The vendors concerned are for the caller to stop: their
+    ledger is another service's. Raises Unavailable when a side is out of reach; what was checked stays checked.
+    """
+    check = NewChargesCheck()
+    async with database.reading() as connection:
+        last = await books_check.read_check(connection)
+        known = await books_check.read_mismatches(connection)
+        until = await _frontier(connection, now - grace)
+    still = await match_again(database, decided, [mismatch.charge_id for mismatch in known])
+    mended = sorted({mismatch.charge_id for mismatch in known} - {mismatch.charge_id for mismatch in still})
+    after, touched, found = last.charge_id, set[int](), list[Mismatch]()
+    for _ in range(PAGES):
+        if after >= until:
+            break
+        matched = await match_page(database, decided, after=after, until=until)
+        check.charges += matched.charges
+        touched |= matched.customers
+        found += matched.mismatches
+        after = matched.until
+    next_customer = await _look_at_heads(database, check, touched, last.customer_id)
+    _sum_up(check, still, found)
+
+    async def work(connection: Connection) -> None:
+        await books_check.write_mismatches(connection, found, mended, now)
+        await books_check.move_checkpoint(connection, charge_id=after, customer_id=next_customer)
+
+    await database.transact(work)
+    await stop_customers(database, check.customers, actor=actor)
+    return check
+
+
+async def _frontier(connection: Connection, before: datetime) -> str:
+    """Return the id up to which every charge is final."""
+    oldest = await charge_facts.oldest_pending(connection)
+    latest = first_id_at(before)
+    return latest if oldest is None else min(latest, id_before(oldest))
+
+
+async def _look_at_heads(database: Database, check: NewChargesCheck, touched: set[int], after_id: int) -> int:
+    """Look at the customers concerned and at the next ones in rotation; return where the rotation goes on."""
+    async with database.reading() as connection:
+        slice_ = await stops.next_heads(connection, after_id=after_id, limit=CUSTOMERS)
+        heads = slice_ + (await stops.heads_of(connection, touched) if touched else [])
+    for head in heads:
+        if not head.whole:
+            check.customers[head.customer_id] = f"customer {head.customer_id}: the balance is not what its ledger says"
+    return slice_[-1].customer_id if len(slice_) == CUSTOMERS else 0
+
+
+def _sum_up(check: NewChargesCheck, known: list[Mismatch], found: list[Mismatch]) -> None:
+    """Add up drift and findings. Accounts stop for what was found now; for what is known a person has been called already."""
+    check.drift = sum(mismatch.amount for mismatch in (*known, *found))
+    check.findings = [mismatch.finding for mismatch in (*known, *found)] + list(check.customers.values())
+    for mismatch in found:
+        if mismatch.side is Side.VENDOR:
+            check.vendors.setdefault(mismatch.vendor_id, mismatch.finding)
+        elif mismatch.customer_id:
+            check.customers.setdefault(mismatch.customer_id, mismatch.finding)

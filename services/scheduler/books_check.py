@@ -1,0 +1,88 @@
+"""The check of both services' books, each minute: what is new is checked, what is broken is stopped, and metrics tell of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import structlog
+from prometheus_client import CollectorRegistry, Gauge
+
+from services.customer_charge.audit_logs import AuditLogs
+from services.customer_charge.operations.check_new_charges import check_new_charges
+from services.customer_charge.operations.finish_check import finish_check
+from services.customer_charge.operations.match_charges import DecidedCharges
+from services.customer_charge.operations.read_books_state import BooksState, read_books_state
+from services.vendor_credit.operations.check_ledgers import check_new_entries
+from services.vendor_credit.operations.stop_vendors import count_stopped_vendors, stop_vendors
+from shared.audit_log.entries import LogHead
+from shared.clock import utc_now
+from shared.database import Database
+
+AUDIT_LOG_TIMEOUT_SECONDS = 30.0
+"""A log is read on from where it was checked; the first time from its start."""
+
+log = structlog.get_logger(__name__)
+
+
+class BooksMetrics:
+    """What the scheduler shows of the books."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(f"charging_books_{name}", text, registry=registry)
+
+        self._gauges: Mapping[str, Gauge] = {
+            "drift": gauge("drift", "Amounts that one side of the books has and the other has not, in minor units; must be 0."),
+            "findings": gauge("findings", "Broken invariants that the last check found; must be 0."),
+            "stopped_vendors": gauge("stopped_vendors", "Vendors that are stopped because their books were found broken; must be 0."),
+            "stopped_customers": gauge("stopped_customers", "Customers that are stopped because their books were found broken; must be 0."),
+            "pending_charges": gauge("pending_charges", "Charges that are not final."),
+            "blocked_charges": gauge("blocked_charges", "Charges that are set aside until a person has looked; must be 0."),
+        }
+        self._oldest = gauge("oldest_pending_seconds", "Age of the oldest charge that is not final, in seconds.")
+        self._checked_at = gauge("last_check_timestamp_seconds", "When the last check ended, in seconds since 1970.")
+
+    def show(self, state: BooksState) -> None:
+        """Show the state of the books."""
+        for name, metric in self._gauges.items():
+            value = getattr(state, name)
+            metric.set(len(value) if isinstance(value, list) else value)
+        self._oldest.set(state.oldest_pending_ms / 1000)
+        if state.checked_at is not None:
+            self._checked_at.set(state.checked_at.timestamp())
+
+
+@dataclass(slots=True)
+class BooksChecker:
+    """Checks the books on from where they were checked last: from durable checkpoints, the audit logs from this process's memory."""
+
+    vendors: Database
+    charges: Database
+    decided: DecidedCharges
+    audit_logs: AuditLogs
+    metrics: BooksMetrics
+    actor: str
+    _heads: dict[str, LogHead] = field(default_factory=dict)
+
+    async def run_once(self) -> int:
+        """Check what is new, stop the accounts concerned, and return how many charges were matched. Raises Unavailable."""
+        broken = await check_new_entries(self.vendors, actor=self.actor)
+        check = await check_new_charges(self.charges, self.decided, now=utc_now(), actor=self.actor)
+        await stop_vendors(self.vendors, check.vendors, actor=self.actor)
+        findings = [*broken.values(), *check.findings, *await self._check_logs()]
+        for finding in findings:
+            log.error("books.broken", finding=finding)
+        await finish_check(self.charges, now=utc_now(), stopped_vendors=await count_stopped_vendors(self.vendors), findings=findings)
+        await self.show()
+        return check.charges
+
+    async def show(self) -> None:
+        """Show the state of the books as it is now."""
+        self.metrics.show(await read_books_state(self.charges))
+
+    async def _check_logs(self) -> list[str]:
+        findings: list[str] = []
+        for state in await self.audit_logs.check(timeout_seconds=AUDIT_LOG_TIMEOUT_SECONDS, heads=self._heads):
+            findings += state.findings
+            if not state.findings:
+                self._heads[state.service] = state.head
+        return findings
