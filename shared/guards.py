@@ -17,6 +17,7 @@ from shared.interceptors.deadline import DeadlineInterceptor
 from shared.interceptors.decoding import DecodingInterceptor
 from shared.interceptors.error_mapping import ErrorMappingInterceptor
 from shared.interceptors.metrics import MetricsInterceptor
+from shared.interceptors.roles import RoleInterceptor
 from shared.interceptors.validation import ValidationInterceptor
 from shared.method_table import MethodTable, Servicer
 from shared.settings import CommonSettings
@@ -55,6 +56,7 @@ class Guards:
             ErrorMappingInterceptor(),
             DeadlineInterceptor(),
             AuthenticationInterceptor(self._authenticator),
+            RoleInterceptor(),
             DecodingInterceptor(),
             ValidationInterceptor(),
             AuthorizationInterceptor(),

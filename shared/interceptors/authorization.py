@@ -3,9 +3,9 @@
 from google.protobuf.message import Message
 from grpc_interceptor.server import AsyncServerInterceptor
 
-from shared.auth.signed_token import refused
 from shared.call import CURRENT_CALL, Call
 from shared.errors import NotFound, PermissionDenied
+from shared.interceptors.roles import check_role
 from shared.interceptors.types import Context, Handler, Serving
 from shared.policy import value_at
 from shared.principal import Principal, Role
@@ -33,15 +33,10 @@ class AuthorizationInterceptor(AsyncServerInterceptor):
 
 def authorize(call: Call, request: Message) -> None:
     """Raise unless the caller of a method that needs a token may send this request."""
-    principal, policy = call.principal, call.policy
-    if principal is None:
-        raise refused()
-    if principal.role not in policy.roles:
-        role = principal.role.name.lower()
-        message = f"the role {role} may not call {policy.name}"
-        raise PermissionDenied(message, reason="ROLE_NOT_ALLOWED", metadata={"role": role, "method": policy.name})
-    if policy.vendor_path and principal.role in _CONFINED_ROLES:
-        _check_vendors(principal, policy.vendor_path, request)
+    # Asked before, when the request was not read yet, and once more here: this guard stands by itself, in whatever chain it is.
+    check_role(call)
+    if call.policy.vendor_path and call.caller.role in _CONFINED_ROLES:
+        _check_vendors(call.caller, call.policy.vendor_path, request)
 
 
 def _check_vendors(principal: Principal, path: tuple[str, ...], request: Message) -> None:

@@ -4,11 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from charging.audit.v1 import audit_pb2
 from charging.customer_charge.v1 import customer_charge_pb2, events_pb2, receipts_pb2, reversal_pb2
 from charging.identity.v1 import identity_pb2, keys_pb2
-from charging.audit.v1 import audit_pb2
-from charging.customer_charge.v1 import customer_charge_pb2, events_pb2, reversal_pb2
-from charging.identity.v1 import identity_pb2
 from charging.transport.v1 import envelope_pb2
 from charging.vendor_credit.v1 import reversal_credit_pb2, statements_pb2, vendor_credit_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor

@@ -65,6 +65,11 @@ class VendorServiceStub:
                 request_serializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ListVendorBalancesRequest.SerializeToString,
                 response_deserializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ListVendorBalancesResponse.FromString,
                 _registered_method=True)
+        self.ReleaseVendor = channel.unary_unary(
+                '/charging.vendor_credit.v1.VendorService/ReleaseVendor',
+                request_serializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ReleaseVendorRequest.SerializeToString,
+                response_deserializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ReleaseVendorResponse.FromString,
+                _registered_method=True)
         self.LookupVendors = channel.unary_unary(
                 '/charging.vendor_credit.v1.VendorService/LookupVendors',
                 request_serializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.LookupVendorsRequest.SerializeToString,
@@ -120,6 +125,13 @@ class VendorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReleaseVendor(self, request, context):
+        """Lets a vendor go on that was stopped because its books were found broken. Releasing again changes nothing. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def LookupVendors(self, request, context):
         """Tells which of the given vendors exist. Vendors are never deleted, so the answer for an existing one may be kept.
         """
@@ -159,6 +171,11 @@ def add_VendorServiceServicer_to_server(servicer, server):
                     servicer.ListVendorBalances,
                     request_deserializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ListVendorBalancesRequest.FromString,
                     response_serializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ListVendorBalancesResponse.SerializeToString,
+            ),
+            'ReleaseVendor': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseVendor,
+                    request_deserializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ReleaseVendorRequest.FromString,
+                    response_serializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ReleaseVendorResponse.SerializeToString,
             ),
             'LookupVendors': grpc.unary_unary_rpc_method_handler(
                     servicer.LookupVendors,
@@ -329,6 +346,33 @@ class VendorService:
             '/charging.vendor_credit.v1.VendorService/ListVendorBalances',
             charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ListVendorBalancesRequest.SerializeToString,
             charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ListVendorBalancesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseVendor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/charging.vendor_credit.v1.VendorService/ReleaseVendor',
+            charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ReleaseVendorRequest.SerializeToString,
+            charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ReleaseVendorResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -948,6 +992,126 @@ class VendorAuditService:
             '/charging.vendor_credit.v1.VendorAuditService/GetDecisions',
             charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.GetDecisionsRequest.SerializeToString,
             charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.GetDecisionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class AuditLogServiceStub:
+    """What operators did in this service.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.ListVendorAuditLog = channel.unary_unary(
+                '/charging.vendor_credit.v1.AuditLogService/ListVendorAuditLog',
+                request_serializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ListVendorAuditLogRequest.SerializeToString,
+                response_deserializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ListVendorAuditLogResponse.FromString,
+                _registered_method=True)
+        self.VerifyVendorAuditLog = channel.unary_unary(
+                '/charging.vendor_credit.v1.AuditLogService/VerifyVendorAuditLog',
+                request_serializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.VerifyVendorAuditLogRequest.SerializeToString,
+                response_deserializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.VerifyVendorAuditLogResponse.FromString,
+                _registered_method=True)
+
+
+class AuditLogServiceServicer:
+    """What operators did in this service.
+    """
+
+    def ListVendorAuditLog(self, request, context):
+        """Lists the audit log, newest first. Errors: INVALID_ARGUMENT for a page token that was not given out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyVendorAuditLog(self, request, context):
+        """Checks the log's numbers and hash chain. Errors: INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_AuditLogServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'ListVendorAuditLog': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListVendorAuditLog,
+                    request_deserializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ListVendorAuditLogRequest.FromString,
+                    response_serializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ListVendorAuditLogResponse.SerializeToString,
+            ),
+            'VerifyVendorAuditLog': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyVendorAuditLog,
+                    request_deserializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.VerifyVendorAuditLogRequest.FromString,
+                    response_serializer=charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.VerifyVendorAuditLogResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'charging.vendor_credit.v1.AuditLogService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('charging.vendor_credit.v1.AuditLogService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class AuditLogService:
+    """What operators did in this service.
+    """
+
+    @staticmethod
+    def ListVendorAuditLog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/charging.vendor_credit.v1.AuditLogService/ListVendorAuditLog',
+            charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ListVendorAuditLogRequest.SerializeToString,
+            charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.ListVendorAuditLogResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyVendorAuditLog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/charging.vendor_credit.v1.AuditLogService/VerifyVendorAuditLog',
+            charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.VerifyVendorAuditLogRequest.SerializeToString,
+            charging_dot_vendor__credit_dot_v1_dot_vendor__credit__pb2.VerifyVendorAuditLogResponse.FromString,
             options,
             channel_credentials,
             insecure,

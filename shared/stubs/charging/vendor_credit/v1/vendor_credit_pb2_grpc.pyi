@@ -52,6 +52,8 @@ class VendorServiceStub:
     """Returns a vendor's balance over time, as points to draw: entries of its ledger, spread evenly by their number from the last one before
     `from` to the last one before `to`, both included. Costs the same however many entries there are. Errors: NOT_FOUND, INVALID_ARGUMENT.
     """
+    ReleaseVendor: _grpc.UnaryUnaryMultiCallable[_vendor_credit_pb2.ReleaseVendorRequest, _vendor_credit_pb2.ReleaseVendorResponse]
+    """Lets a vendor go on that was stopped because its books were found broken. Releasing again changes nothing. Errors: NOT_FOUND."""
     LookupVendors: _grpc.UnaryUnaryMultiCallable[_vendor_credit_pb2.LookupVendorsRequest, _vendor_credit_pb2.LookupVendorsResponse]
     """Tells which of the given vendors exist. Vendors are never deleted, so the answer for an existing one may be kept."""
 
@@ -76,6 +78,8 @@ class VendorServiceAsyncStub(VendorServiceStub):
     """Returns a vendor's balance over time, as points to draw: entries of its ledger, spread evenly by their number from the last one before
     `from` to the last one before `to`, both included. Costs the same however many entries there are. Errors: NOT_FOUND, INVALID_ARGUMENT.
     """
+    ReleaseVendor: _aio.UnaryUnaryMultiCallable[_vendor_credit_pb2.ReleaseVendorRequest, _vendor_credit_pb2.ReleaseVendorResponse]  # type: ignore[assignment]
+    """Lets a vendor go on that was stopped because its books were found broken. Releasing again changes nothing. Errors: NOT_FOUND."""
     LookupVendors: _aio.UnaryUnaryMultiCallable[_vendor_credit_pb2.LookupVendorsRequest, _vendor_credit_pb2.LookupVendorsResponse]  # type: ignore[assignment]
     """Tells which of the given vendors exist. Vendors are never deleted, so the answer for an existing one may be kept."""
 
@@ -133,6 +137,14 @@ class VendorServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns a vendor's balance over time, as points to draw: entries of its ledger, spread evenly by their number from the last one before
         `from` to the last one before `to`, both included. Costs the same however many entries there are. Errors: NOT_FOUND, INVALID_ARGUMENT.
         """
+
+    @_abc_1.abstractmethod
+    def ReleaseVendor(
+        self,
+        request: _vendor_credit_pb2.ReleaseVendorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_vendor_credit_pb2.ReleaseVendorResponse, _abc.Awaitable[_vendor_credit_pb2.ReleaseVendorResponse]]:
+        """Lets a vendor go on that was stopped because its books were found broken. Releasing again changes nothing. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def LookupVendors(
@@ -386,3 +398,46 @@ class VendorAuditServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns the decisions of the given charge ids; ids without a decision are left out. Errors: INVALID_ARGUMENT."""
 
 def add_VendorAuditServiceServicer_to_server(servicer: VendorAuditServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class AuditLogServiceStub:
+    """What operators did in this service."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> AuditLogServiceAsyncStub: ...
+    ListVendorAuditLog: _grpc.UnaryUnaryMultiCallable[_vendor_credit_pb2.ListVendorAuditLogRequest, _vendor_credit_pb2.ListVendorAuditLogResponse]
+    """Lists the audit log, newest first. Errors: INVALID_ARGUMENT for a page token that was not given out."""
+    VerifyVendorAuditLog: _grpc.UnaryUnaryMultiCallable[_vendor_credit_pb2.VerifyVendorAuditLogRequest, _vendor_credit_pb2.VerifyVendorAuditLogResponse]
+    """Checks the log's numbers and hash chain. Errors: INVALID_ARGUMENT."""
+
+@_typing.type_check_only
+class AuditLogServiceAsyncStub(AuditLogServiceStub):
+    """What operators did in this service."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    ListVendorAuditLog: _aio.UnaryUnaryMultiCallable[_vendor_credit_pb2.ListVendorAuditLogRequest, _vendor_credit_pb2.ListVendorAuditLogResponse]  # type: ignore[assignment]
+    """Lists the audit log, newest first. Errors: INVALID_ARGUMENT for a page token that was not given out."""
+    VerifyVendorAuditLog: _aio.UnaryUnaryMultiCallable[_vendor_credit_pb2.VerifyVendorAuditLogRequest, _vendor_credit_pb2.VerifyVendorAuditLogResponse]  # type: ignore[assignment]
+    """Checks the log's numbers and hash chain. Errors: INVALID_ARGUMENT."""
+
+class AuditLogServiceServicer(metaclass=_abc_1.ABCMeta):
+    """What operators did in this service."""
+
+    @_abc_1.abstractmethod
+    def ListVendorAuditLog(
+        self,
+        request: _vendor_credit_pb2.ListVendorAuditLogRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_vendor_credit_pb2.ListVendorAuditLogResponse, _abc.Awaitable[_vendor_credit_pb2.ListVendorAuditLogResponse]]:
+        """Lists the audit log, newest first. Errors: INVALID_ARGUMENT for a page token that was not given out."""
+
+    @_abc_1.abstractmethod
+    def VerifyVendorAuditLog(
+        self,
+        request: _vendor_credit_pb2.VerifyVendorAuditLogRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_vendor_credit_pb2.VerifyVendorAuditLogResponse, _abc.Awaitable[_vendor_credit_pb2.VerifyVendorAuditLogResponse]]:
+        """Checks the log's numbers and hash chain. Errors: INVALID_ARGUMENT."""
+
+def add_AuditLogServiceServicer_to_server(servicer: AuditLogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
