@@ -15,6 +15,7 @@ from services.gateway.http.server import HttpServer
 from services.gateway.identity import build_identity
 from services.gateway.sandbox.door import SandboxDoor
 from services.gateway.settings import GatewaySettings
+from services.gateway.vendor_directory import VendorDirectory
 from shared.auth.peer_tokens import PeerTokenSource
 from shared.database import Database
 from shared.database_checks import check_durability
@@ -55,18 +56,18 @@ class GatewayApp:
         self.database = Database(
             settings.database_url, settings.database_schema, pool_size=settings.database_pool_size, application_name=SERVICE
         )
-        self._identity = build_identity(settings, self.database)
+        tokens = peer_tokens(settings, SERVICE)
+        self._remotes = {
+            "vendor_credit": _Remote("vendor_credit", settings.vendor_credit_address, tokens),
+            "customer_charge": _Remote("customer_charge", settings.customer_charge_address, tokens),
+        }
+        self._identity = build_identity(settings, self.database, vendors=self._remotes["vendor_credit"].vendors)
         self._guards = Guards(settings, SERVICE, self._identity.trust, registry)
         keys = (add_KeyServiceServicer_to_server, KeyService(settings.keys_dir))
         self.table = self._guards.table([*self._identity.servicers, keys])
         self.grpc_server = GrpcServer(
             self.table, host=settings.host, port=settings.grpc_port, with_reflection=settings.reflection, ready=self.database.ready
         )
-        tokens = peer_tokens(settings, SERVICE)
-        self._remotes = {
-            "vendor_credit": _Remote("vendor_credit", settings.vendor_credit_address, tokens),
-            "customer_charge": _Remote("customer_charge", settings.customer_charge_address, tokens),
-        }
         local = LocalBackend(self.table)
         homes: list[tuple[FileDescriptor, Backend]] = [
             (identity_pb2.DESCRIPTOR, local),
@@ -122,6 +123,7 @@ class _Remote:
     def __init__(self, service: str, address: str, tokens: PeerTokenSource) -> None:
         self._channel = open_channel(address)
         self._health = health_pb2_grpc.HealthStub(self._channel)
+        self.vendors = VendorDirectory(self._channel, lambda: tokens.token(service))
         self.backend = EnvelopeBackend(self._channel, lambda: tokens.token(service), name=service)
 
     async def ready(self) -> bool:

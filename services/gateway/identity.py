@@ -22,6 +22,7 @@ from services.gateway.operations.read_trust_state import read_trust_state
 from services.gateway.operations.rotate_signing_key import ensure_signing_key
 from services.gateway.passwords import Passwords
 from services.gateway.settings import GatewaySettings
+from services.gateway.vendor_directory import VendorDirectory
 from shared.auth.trust_state import TrustCopy, TrustState
 from shared.clock import utc_now
 from shared.database import Database
@@ -63,8 +64,9 @@ def build_identity(
     *,
     passwords: Passwords | None = None,
     clock: Callable[[], datetime] = utc_now,
+    vendors: VendorDirectory | None = None,
 ) -> Identity:
-    """Return identity on the gateway's database, which the caller opens and closes."""
+    """Return identity on the gateway's database, which the caller opens and closes. `vendors` tells which vendors exist."""
 
     async def fetch() -> TrustState:
         return await read_trust_state(database, now=clock())
@@ -77,6 +79,7 @@ def build_identity(
         clock=clock,
         login_token_life=timedelta(hours=settings.login_token_hours),
         api_token_life=timedelta(days=settings.api_token_days),
+        vendors=vendors,
     )
     return Identity(
         servicers=[

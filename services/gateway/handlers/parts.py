@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 
 from services.gateway.key_safe import KeySafe
 from services.gateway.passwords import Passwords
+from services.gateway.vendor_directory import VendorDirectory
 from shared.auth.trust_state import TrustCopy
 from shared.database import Database
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The composed parts; `clock` gives the time in UTC."""
+    """The composed parts; `clock` gives the time in UTC, `vendors` tells which exist, None where nobody is asked."""
 
     database: Database
     passwords: Passwords
@@ -21,3 +22,4 @@ class Parts:
     clock: Callable[[], datetime]
     login_token_life: timedelta
     api_token_life: timedelta
+    vendors: VendorDirectory | None = None

@@ -37,6 +37,8 @@ class UserService(identity_pb2_grpc.UserServiceServicer):
             request.approval_limit if request.HasField("approval_limit") else None,
         )
         check_new_password(request.password)
+        if self._parts.vendors is not None:
+            await self._parts.vendors.require(request.vendor_ids, "vendor_ids")
         user = await create_user(
             self._parts.database,
             self._parts.passwords,
