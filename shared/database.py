@@ -8,19 +8,27 @@ import asyncio
 import random
 import select
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import psycopg
 import structlog
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from shared.crash_points import crash_point
 from shared.errors import Overloaded, Unavailable
+from shared.held_pipeline import HoldingConnection
 
 Connection = AsyncConnection[TupleRow]
+Cursor = AsyncCursor[TupleRow]
+Written = tuple[Cursor, int, str]
+"""A statement that was sent, how many rows it must write, and what they are."""
+
+Sync = Callable[[], Awaitable[None]]
+"""Sends what is held, waits until all of it was carried out, and raises the first error."""
+
 T = TypeVar("T")
 
 ATTEMPTS = 6
@@ -51,6 +59,20 @@ def repeatable(error: psycopg.Error) -> bool:
     return False
 
 
+def expect_rows(cursor: AsyncCursor[Any], rows: int, what: str) -> None:
+    """Raise RuntimeError, which rolls the transaction back, unless the statement wrote exactly so many rows."""
+    if cursor.rowcount != rows:
+        raise RuntimeError(f"{cursor.rowcount} of {rows} {what} were written")
+
+
+async def _roll_back(connection: Connection, pipeline: psycopg.AsyncPipeline) -> None:
+    """Take back what a pipeline did. Whatever fails on the way is nothing new: the caller raises the reason."""
+    with suppress(psycopg.Error):
+        await pipeline.sync()  # after an error the server skips everything up to the next synchronisation, a ROLLBACK too
+    with suppress(psycopg.Error):
+        await connection.execute("ROLLBACK")
+
+
 def _has_news(connection: Connection) -> bool:
     """Tell whether an idle connection's socket holds something. A healthy one has nothing to say; it holds the end of one that died.
 
@@ -65,9 +87,9 @@ class Database:
     """A pool of autocommit connections whose `search_path` is one schema. `open` it before use and `close` it after."""
 
     def __init__(self, url: str, schema: str, *, pool_size: int, application_name: str) -> None:
-        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+        self._pool: AsyncConnectionPool[HoldingConnection] = AsyncConnectionPool(
             url,
-            connection_class=AsyncConnection[TupleRow],
+            connection_class=HoldingConnection,
             kwargs={
                 "autocommit": True,
                 "options": f"-c search_path={schema}",
@@ -118,7 +140,7 @@ class Database:
             raise
 
     @asynccontextmanager
-    async def _lend(self) -> AsyncIterator[Connection]:
+    async def _lend(self) -> AsyncIterator[HoldingConnection]:
         """Lend a connection that was not closed from the other side while it was idle.
 
         A restarted server leaves the pool full of corpses. The pool's own `check` would wait a second after each of them.
@@ -142,7 +164,56 @@ class Database:
 
         Raises Unavailable when the database stays out of reach, and whatever `work` raises (after ROLLBACK).
         """
-        task = asyncio.create_task(self._transact(work))
+
+        async def once() -> T:
+            async with self._lend() as connection, connection.transaction():
+                result = await work(connection)
+                crash_point("before_commit", work)
+            crash_point("after_commit", work)
+            return result
+
+        return await self._outliving(once)
+
+    async def transact_pipelined(self, work: Callable[[Connection, Sync], Awaitable[T]]) -> T:
+        """Run `work` in one transaction like `transact`, with its statements held back and sent together.
+
+        They leave when rows are fetched or `sync`, the second argument of `work`, is awaited, and errors are raised there; a cursor has its
+        row count afterwards. The server still carries them out one by one, and each sees what those before it did. BEGIN travels with
+        the first. `work` must end with a fetch or a `sync`, or it would not know what it commits.
+
+        Example:
+            async def work(connection: Connection, sync: Sync) -> None:
+                updated = await connection.execute(UPDATE_BALANCE, values)
+                inserted = await connection.execute(INSERT_ENTRY, values)
+                await sync()
+                expect_rows(updated, 1, "balances")
+                expect_rows(inserted, 1, "entries")
+        """
+
+        async def once() -> T:
+            async with self._lend() as connection:
+                connection.hold()
+                async with connection.pipeline() as pipeline:
+                    await connection.execute("BEGIN")
+                    try:
+                        result = await work(connection, pipeline.sync)
+                    except psycopg.Error:
+                        # The server skipped what came after the failure, and with it statements that the driver takes for prepared.
+                        await connection.close()
+                        raise
+                    except BaseException:
+                        await _roll_back(connection, pipeline)
+                        raise
+                    crash_point("before_commit", work)
+                    await connection.execute("COMMIT")
+                crash_point("after_commit", work)
+                return result
+
+        return await self._outliving(once)
+
+    async def _outliving(self, once: Callable[[], Awaitable[T]]) -> T:
+        """Run a transaction in a task that a caller who leaves does not take along."""
+        task = asyncio.create_task(self._repeated(once))
         self._running.add(task)
         task.add_done_callback(self._finished)
         return await asyncio.shield(task)
@@ -152,14 +223,10 @@ class Database:
         if not task.cancelled():
             task.exception()  # the caller may have left: nobody else retrieves it
 
-    async def _transact(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def _repeated(self, once: Callable[[], Awaitable[T]]) -> T:
         for attempt in range(ATTEMPTS):
             try:
-                async with self._lend() as connection, connection.transaction():
-                    result = await work(connection)
-                    crash_point("before_commit", work)
-                crash_point("after_commit", work)
-                return result
+                return await once()
             except TooManyRequests as error:
                 raise _overloaded() from error
             except PoolTimeout as error:

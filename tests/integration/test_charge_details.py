@@ -1,7 +1,6 @@
 """External id and metadata of charges: kept as they are, part of what a key stands for, and found quickly."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,7 +26,7 @@ async def money(databases: Databases) -> AsyncIterator[Money]:
 
 def noted(plain: ChargeOrder, external_id: str | None = None, metadata: dict[str, str] | None = None) -> ChargeOrder:
     """Return the order with notes."""
-    return replace(plain, external_id=external_id, metadata=metadata)
+    return plain._replace(external_id=external_id, metadata=metadata)
 
 
 async def listed(money: Money, **filters: Any) -> list[Charge]:

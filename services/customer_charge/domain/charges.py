@@ -1,9 +1,12 @@
-"""A charge and its life: accepted, then succeeded or failed."""
+"""A charge and its life: accepted, then succeeded or failed.
+
+Named tuples, because thousands of them are made a second: a frozen dataclass of ten fields takes three times as long to make.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from typing import NamedTuple
 
 
 class ChargeState(IntEnum):
@@ -23,8 +26,7 @@ class FailureReason(IntEnum):
     ACCOUNT_STOPPED = 30
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(NamedTuple):
     """A charge as it is now; amounts in minor units. `failure_reason` is a charging.customer_charge.v1.FailureReason.
 
     `external_id` and `metadata` are what the caller noted on it; None where it noted nothing. `reversed_amount` is what reversals took
@@ -46,8 +48,7 @@ class Charge:
     reversed_amount: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ChargeOrder:
+class ChargeOrder(NamedTuple):
     """What a caller wants charged. `charge_id` was made before the order was first sent; `key` is the idempotency key.
 
     `external_id` and `metadata` are the caller's notes; None, never empty, where it made none.
@@ -72,8 +73,7 @@ class ChargeOrder:
         return (self.external_id, self.metadata) == (charge.external_id, charge.metadata)
 
 
-@dataclass(frozen=True, slots=True)
-class PendingCharge:
+class PendingCharge(NamedTuple):
     """An accepted charge that is not final; amount in minor units. `customer_stopped`: nothing may be credited to its customer."""
 
     charge_id: str
@@ -83,8 +83,7 @@ class PendingCharge:
     customer_stopped: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What the vendor ledger decided about a pending charge. Exactly one of debited, refused (`reason` set) or neither (mismatch).
 
     `balance_after` is what the vendor held right after the decision, in minor units; None where that is not known.

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from typing import NamedTuple
 
 from services.customer_charge.domain.charges import PendingCharge
 
@@ -15,8 +16,7 @@ class EntryKind(IntEnum):
     REVERSAL = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One line of a customer's ledger; `amount` is signed, in minor units; `reference` is the id of the charge or reversal."""
 
     customer_id: int

@@ -3,17 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
+
+from psycopg.errors import UniqueViolation
 
 from services.customer_charge.domain.charges import Charge, ChargeOrder, ChargeState, slot_of
 from services.customer_charge.storage import charge_keys, charges, detailed_charges, pending_charges
 from services.customer_charge.storage.charge_keys import ChargeKey, KeyState
+from services.customer_charge.storage.order_columns import OrderColumns
 from shared.clock import utc_now
-from shared.database import Connection, Database
+from shared.database import Connection, Database, Sync, Written, expect_rows
 from shared.errors import ChargingError, Conflict, IdempotencyKeyReused
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class KnownKey(Exception):
+    """A key among those of a batch was used or sealed before."""
+
+
+class Accepted(NamedTuple):
     """An accepted charge as it is now; `replayed` when an earlier call with the same key had made it."""
 
     charge: Charge
@@ -34,20 +41,10 @@ async def accept_charges(database: Database, orders: Sequence[ChargeOrder], *, s
     An order whose key was used before gets the charge made then, IdempotencyKeyReused for another payload, or Conflict (KEY_SEALED).
     Orders fail alone; whatever is returned as accepted is durable. Vendor and customer must exist: that is checked before.
     """
-
-    async def work(connection: Connection) -> list[Accepted | ChargingError]:
-        now = utc_now()
-        fresh_ids = await charge_keys.insert_keys(connection, orders, now)
-        # Effects come only from key rows that this transaction inserted.
-        fresh = [order for order in orders if order.charge_id in fresh_ids]
-        if fresh:
-            await _insert(connection, fresh, now)
-            await pending_charges.insert_pending(connection, fresh, slots, now)
-        made = {order.charge_id: Accepted(_new_charge(order, now), replayed=False) for order in fresh}
-        known = await _known(connection, [order for order in orders if order.charge_id not in fresh_ids])
-        return [made.get(order.charge_id) or known[order.charge_id] for order in orders]
-
-    results = await database.transact(work)
+    try:
+        results = await _accept_new(database, orders, slots)
+    except (KnownKey, UniqueViolation):  # nothing happened; a violation is of a charge id: an order of ours that is sent again
+        results = await _accept_any(database, orders, slots)
     # Every charge that is not final is worth a hint, also one that an earlier try of this transaction had committed without telling.
     waiting = {
         slot_of(order.vendor_id, slots)
@@ -57,12 +54,57 @@ async def accept_charges(database: Database, orders: Sequence[ChargeOrder], *, s
     return AcceptedBatch(results, waiting)
 
 
-async def _insert(connection: Connection, fresh: Sequence[ChargeOrder], now: datetime) -> None:
-    detailed = [order for order in fresh if order.detailed]
-    if len(detailed) < len(fresh):
-        await charges.insert_charges(connection, [order for order in fresh if not order.detailed] if detailed else fresh, now)
-    if detailed:
-        await detailed_charges.insert_detailed_charges(connection, detailed, now)
+async def _accept_new(database: Database, orders: Sequence[ChargeOrder], slots: int) -> list[Accepted | ChargingError]:
+    """Accept orders none of whose keys was ever used, as nearly always. Raises KnownKey, with nothing done, when one was."""
+    columns = OrderColumns.of(orders)
+
+    async def work(connection: Connection, sync: Sync) -> datetime:
+        now = utc_now()
+        keys = await charge_keys.insert_keys(connection, columns, now)
+        made = await _insert(connection, orders, columns, now)
+        pending = await pending_charges.insert_pending(connection, columns, slots, now)
+        await sync()
+        if keys.rowcount != columns.rows:
+            raise KnownKey
+        for cursor, rows, what in (*made, (pending, columns.rows, "pending charges")):
+            expect_rows(cursor, rows, what)
+        return now
+
+    now = await database.transact_pipelined(work)
+    return [Accepted(_new_charge(order, now), replayed=False) for order in orders]
+
+
+async def _accept_any(database: Database, orders: Sequence[ChargeOrder], slots: int) -> list[Accepted | ChargingError]:
+    """Accept the orders whose keys are new, and find out what the other keys stand for."""
+
+    async def work(connection: Connection) -> list[Accepted | ChargingError]:
+        now = utc_now()
+        inserted = await charge_keys.insert_keys(connection, OrderColumns.of(orders), now)
+        fresh_ids = {row[0] for row in await inserted.fetchall()}
+        # Effects come only from key rows that this transaction inserted.
+        fresh = [order for order in orders if order.charge_id in fresh_ids]
+        if fresh:
+            columns = OrderColumns.of(fresh)
+            made_rows = await _insert(connection, fresh, columns, now)
+            pending = await pending_charges.insert_pending(connection, columns, slots, now)
+            for cursor, rows, what in (*made_rows, (pending, columns.rows, "pending charges")):
+                expect_rows(cursor, rows, what)
+        made = {order.charge_id: Accepted(_new_charge(order, now), replayed=False) for order in fresh}
+        known = await _known(connection, [order for order in orders if order.charge_id not in fresh_ids])
+        return [made.get(order.charge_id) or known[order.charge_id] for order in orders]
+
+    return await database.transact(work)
+
+
+async def _insert(connection: Connection, orders: Sequence[ChargeOrder], columns: OrderColumns, now: datetime) -> list[Written]:
+    """Add the charges, those with notes by a statement of their own; return what was sent and how many rows it must write."""
+    detailed = [order for order in orders if order.detailed]
+    if not detailed:
+        return [(await charges.insert_charges(connection, columns, now), columns.rows, "charges")]
+    sent: list[Written] = [(await detailed_charges.insert_detailed_charges(connection, detailed, now), len(detailed), "charges")]
+    if plain := [order for order in orders if not order.detailed]:
+        sent.append((await charges.insert_charges(connection, OrderColumns.of(plain), now), len(plain), "charges"))
+    return sent
 
 
 async def _known(connection: Connection, orders: Sequence[ChargeOrder]) -> dict[str, Accepted | ChargingError]:

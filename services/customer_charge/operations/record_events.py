@@ -6,19 +6,20 @@ from collections.abc import Sequence
 from services.customer_charge.domain.charges import Verdict
 from services.customer_charge.domain.events import Fact, by_vendor, number_charges
 from services.customer_charge.storage import event_feed
-from shared.database import Connection, Database
+from shared.database import Connection, Database, Written
 
 
-async def record_settled(connection: Connection, verdicts: Sequence[Verdict]) -> None:
+async def record_settled(connection: Connection, verdicts: Sequence[Verdict]) -> list[Written]:
     """Give the charges that this transaction finished their events: two statements, however many charges there are.
 
-    Call it last: a feed's head is locked from here to COMMIT.
+    Call it last: a feed's head is locked from here to COMMIT. Returns what was sent and how many rows it must write.
     """
     if not verdicts:
-        return
+        return []
     grouped = by_vendor(verdicts)
     heads = await event_feed.advance_heads(connection, {vendor_id: len(each) for vendor_id, each in grouped.items()})
-    await event_feed.insert_charge_events(connection, list(number_charges(grouped, heads)))
+    rows = list(number_charges(grouped, heads))
+    return [(await event_feed.insert_charge_events(connection, rows), len(rows), "rows of events")]
 
 
 async def append_facts(database: Database, facts: Sequence[Fact]) -> int:

@@ -7,16 +7,17 @@ CREDIT and FINISH act only on charges that their own transaction moved out of `a
 import asyncio
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
 import structlog
 
 from services.customer_charge.domain.charges import PendingCharge, Verdict
-from services.customer_charge.domain.ledger import credit
+from services.customer_charge.domain.ledger import Account, credit
 from services.customer_charge.operations.record_events import record_settled
 from services.customer_charge.storage import accounts, charges, customers, pending_charges
 from shared.clock import utc_now
-from shared.database import Connection, Database
+from shared.database import Connection, Database, Sync, Written, expect_rows
 
 log = structlog.get_logger(__name__)
 
@@ -87,30 +88,40 @@ async def _finish(database: Database, slot: int, verdicts: Sequence[Verdict]) ->
     if aside:
         log.error("settle.blocked", slot=slot, charge_ids=aside[:20], count=len(aside))
 
-    async def work(connection: Connection) -> set[str]:
+    debited = [verdict.charge for verdict in verdicts if verdict.debited]
+
+    async def work(connection: Connection, sync: Sync) -> set[str]:
         now = utc_now()
-        charge_ids = [verdict.charge.charge_id for verdict in verdicts]
-        await charges.lock_charges(connection, charge_ids)
-        moved = await charges.finish_charges(connection, verdicts, now)
-        await _credit(connection, [verdict.charge for verdict in verdicts if verdict.debited and verdict.charge.charge_id in moved])
-        await pending_charges.delete_pending(connection, slot, sorted(moved))
+        await charges.lock_charges(connection, [verdict.charge.charge_id for verdict in verdicts])
+        finished = await charges.finish_charges(connection, verdicts, now)
+        heads = await accounts.send_lock(connection, (charge.customer_id for charge in debited))
+        await sync()
+        moved = {row[0] for row in await finished.fetchall()}
+        locked = {account.customer_id: account for account in await heads.fetchall()}
+        written = [(await pending_charges.delete_pending(connection, slot, sorted(moved)), len(moved), "removals of pending charges")]
+        written += await _credit(connection, locked, [charge for charge in debited if charge.charge_id in moved], now)
         if aside:
             await pending_charges.block_pending(connection, slot, aside)
-        await record_settled(connection, [verdict for verdict in verdicts if verdict.charge.charge_id in moved])
+        written += await record_settled(connection, [verdict for verdict in verdicts if verdict.charge.charge_id in moved])
+        await sync()
+        for cursor, rows, what in written:
+            expect_rows(cursor, rows, what)
         return moved
 
-    return await database.transact(work)
+    return await database.transact_pipelined(work)
 
 
-async def _credit(connection: Connection, debited: Sequence[PendingCharge]) -> None:
-    """CREDIT: the customers' entries and balances, and who may see them."""
-    if not debited:
-        return
-    now = utc_now()
-    locked = await accounts.lock_accounts(connection, (charge.customer_id for charge in debited))
-    stopped = {account.customer_id for account in locked.values() if account.stopped}
+async def _credit(connection: Connection, locked: dict[int, Account], charged: Sequence[PendingCharge], now: datetime) -> list[Written]:
+    """CREDIT: the customers' entries and balances, and who may see them; returns what was sent and how many rows it must write."""
+    if not charged:
+        return []
+    stopped = {charge.customer_id for charge in charged if locked[charge.customer_id].stopped}
     if stopped:
         raise CustomersStoppedError(stopped)
-    entries = credit(locked, debited, now)
-    await accounts.write_postings(connection, locked.values(), entries)
-    await customers.link_vendors(connection, {(charge.customer_id, charge.vendor_id) for charge in debited}, now)
+    entries = credit(locked, charged, now)
+    moved = [locked[customer_id] for customer_id in sorted({charge.customer_id for charge in charged})]
+    await customers.link_vendors(connection, {(charge.customer_id, charge.vendor_id) for charge in charged}, now)
+    return [
+        (await accounts.insert_entries(connection, entries), len(entries), "entries"),
+        (await accounts.update_accounts(connection, moved), len(moved), "balances"),
+    ]

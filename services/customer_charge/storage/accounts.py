@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
-from psycopg.rows import class_row
+from psycopg import AsyncCursor
+from psycopg.rows import args_row, class_row
 
 from services.customer_charge.domain.ledger import Account, Entry, EntryKind
-from shared.database import Connection
+from shared.database import Connection, Cursor, expect_rows
 from shared.sql_arrays import int_array, time_array, uuid_array
 
 LOCK_ACCOUNTS = """
@@ -17,14 +18,19 @@ FOR UPDATE
 """
 
 
-async def lock_accounts(connection: Connection, customer_ids: Iterable[int]) -> dict[int, Account]:
-    """Lock the customers, in id order so that two batches never wait for each other in a circle, and return their heads.
+async def send_lock(connection: Connection, customer_ids: Iterable[int]) -> AsyncCursor[Account]:
+    """Lock the customers, in id order so that two batches never wait for each other in a circle; the rows are their heads.
 
     A single-table FOR UPDATE returns each row as it is once its lock is held, so what comes back is current.
     """
-    async with connection.cursor(row_factory=class_row(Account)) as cursor:
-        await cursor.execute(LOCK_ACCOUNTS, {"customer_ids": int_array(sorted(set(customer_ids)))})
-        return {account.customer_id: account for account in await cursor.fetchall()}
+    cursor = connection.cursor(row_factory=args_row(Account))
+    return await cursor.execute(LOCK_ACCOUNTS, {"customer_ids": int_array(sorted(set(customer_ids)))})
+
+
+async def lock_accounts(connection: Connection, customer_ids: Iterable[int]) -> dict[int, Account]:
+    """Lock the customers like `send_lock` and return their heads by id."""
+    heads = await send_lock(connection, customer_ids)
+    return {account.customer_id: account for account in await heads.fetchall()}
 
 
 INSERT_ENTRIES = """
@@ -37,6 +43,24 @@ FROM unnest(
 JOIN cell ON true
 """
 
+
+async def insert_entries(connection: Connection, entries: Sequence[Entry]) -> Cursor:
+    """Append the entries; the caller checks that all were written."""
+    return await connection.execute(
+        INSERT_ENTRIES,
+        {
+            "customer_ids": int_array([entry.customer_id for entry in entries]),
+            "seqs": int_array([entry.seq for entry in entries]),
+            "vendor_ids": int_array([entry.vendor_id for entry in entries]),
+            "amounts": int_array([entry.amount for entry in entries]),
+            "balances": int_array([entry.balance_after for entry in entries]),
+            "kinds": int_array([entry.kind for entry in entries]),
+            "references": uuid_array([entry.reference for entry in entries]),
+            "times": time_array([entry.created_at for entry in entries]),
+        },
+    )
+
+
 UPDATE_ACCOUNTS = """
 UPDATE customers
 SET balance = item.balance, last_seq = item.last_seq
@@ -45,32 +69,22 @@ WHERE customers.id = item.customer_id
 """
 
 
-async def write_postings(connection: Connection, accounts: Iterable[Account], entries: Sequence[Entry]) -> None:
-    """Write the entries, and the heads they moved: one update per customer however many entries moved it."""
-    moved = list(accounts)
-    inserted = await connection.execute(
-        INSERT_ENTRIES,
-        {
-            "customer_ids": int_array(entry.customer_id for entry in entries),
-            "seqs": int_array(entry.seq for entry in entries),
-            "vendor_ids": int_array(entry.vendor_id for entry in entries),
-            "amounts": int_array(entry.amount for entry in entries),
-            "balances": int_array(entry.balance_after for entry in entries),
-            "kinds": int_array(entry.kind for entry in entries),
-            "references": uuid_array(entry.reference for entry in entries),
-            "times": time_array(entry.created_at for entry in entries),
-        },
-    )
-    updated = await connection.execute(
+async def update_accounts(connection: Connection, accounts: Sequence[Account]) -> Cursor:
+    """Write heads that moved, one update per customer however many entries moved it; the caller checks that all were written."""
+    return await connection.execute(
         UPDATE_ACCOUNTS,
         {
-            "customer_ids": int_array(account.customer_id for account in moved),
-            "balances": int_array(account.balance for account in moved),
-            "seqs": int_array(account.last_seq for account in moved),
+            "customer_ids": int_array([account.customer_id for account in accounts]),
+            "balances": int_array([account.balance for account in accounts]),
+            "seqs": int_array([account.last_seq for account in accounts]),
         },
     )
-    if (inserted.rowcount, updated.rowcount) != (len(entries), len(moved)):
-        raise RuntimeError(f"{inserted.rowcount} of {len(entries)} entries and {updated.rowcount} of {len(moved)} balances were written")
+
+
+async def write_postings(connection: Connection, moved: Sequence[Account], entries: Sequence[Entry]) -> None:
+    """Write entries and the heads they moved, and check that all were written. Not for pipelines, which learn of rows later."""
+    expect_rows(await insert_entries(connection, entries), len(entries), "entries")
+    expect_rows(await update_accounts(connection, moved), len(moved), "balances")
 
 
 LIST_ENTRIES = """

@@ -1,6 +1,6 @@
 """Idempotency keys of charges: the truth that one key makes one charge, for ever."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -8,8 +8,9 @@ from enum import IntEnum
 from psycopg.rows import class_row
 
 from services.customer_charge.domain.charges import ChargeOrder
-from shared.database import Connection
-from shared.sql_arrays import int_array, text_array, uuid_array
+from services.customer_charge.storage.order_columns import OrderColumns
+from shared.database import Connection, Cursor
+from shared.sql_arrays import int_array, text_array
 
 
 class KeyState(IntEnum):
@@ -48,25 +49,22 @@ RETURNING charge_id::text
 """
 
 
-async def insert_keys(connection: Connection, orders: Iterable[ChargeOrder], now: datetime) -> set[str]:
-    """Record the keys that are new and return the charge ids they now stand for.
+async def insert_keys(connection: Connection, orders: OrderColumns, now: datetime) -> Cursor:
+    """Record the keys that are new; the rows are the charge ids they now stand for.
 
-    Waits for a transaction that is recording one of the same keys. Rows go in sorted order, so that two batches with the same keys never
-    wait for each other in a circle.
+    Waits for a transaction that is recording one of the same keys.
     """
-    ordered = sorted(orders, key=lambda order: (order.vendor_id, order.key))
-    cursor = await connection.execute(
+    return await connection.execute(
         INSERT_KEYS,
         {
-            "vendor_ids": int_array(order.vendor_id for order in ordered),
-            "keys": text_array(order.key for order in ordered),
-            "charge_ids": uuid_array(order.charge_id for order in ordered),
-            "customer_ids": int_array(order.customer_id for order in ordered),
-            "amounts": int_array(order.amount for order in ordered),
+            "vendor_ids": orders.vendor_ids,
+            "keys": orders.keys,
+            "charge_ids": orders.charge_ids,
+            "customer_ids": orders.customer_ids,
+            "amounts": orders.amounts,
             "now": now,
         },
     )
-    return {row[0] for row in await cursor.fetchall()}
 
 
 GET_KEYS = """

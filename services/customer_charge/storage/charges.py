@@ -5,9 +5,10 @@ from datetime import datetime
 
 from psycopg.rows import class_row
 
-from services.customer_charge.domain.charges import Charge, ChargeOrder, Verdict
-from shared.database import Connection
-from shared.sql_arrays import int_array, nullable_int_array, text_array, uuid_array
+from services.customer_charge.domain.charges import Charge, Verdict
+from services.customer_charge.storage.order_columns import OrderColumns
+from shared.database import Connection, Cursor
+from shared.sql_arrays import int_array, nullable_int_array, uuid_array
 
 INSERT_CHARGES = """
 INSERT INTO charges (id, vendor_id, customer_id, amount, state, principal, created_at)
@@ -19,21 +20,19 @@ JOIN cell ON true
 """
 
 
-async def insert_charges(connection: Connection, orders: Sequence[ChargeOrder], now: datetime) -> None:
-    """Add accepted charges."""
-    cursor = await connection.execute(
+async def insert_charges(connection: Connection, orders: OrderColumns, now: datetime) -> Cursor:
+    """Add accepted charges; the caller checks that all were written."""
+    return await connection.execute(
         INSERT_CHARGES,
         {
-            "ids": uuid_array(order.charge_id for order in orders),
-            "vendor_ids": int_array(order.vendor_id for order in orders),
-            "customer_ids": int_array(order.customer_id for order in orders),
-            "amounts": int_array(order.amount for order in orders),
-            "principals": text_array(order.principal for order in orders),
+            "ids": orders.charge_ids,
+            "vendor_ids": orders.vendor_ids,
+            "customer_ids": orders.customer_ids,
+            "amounts": orders.amounts,
+            "principals": orders.principals,
             "now": now,
         },
     )
-    if cursor.rowcount != len(orders):
-        raise RuntimeError(f"{cursor.rowcount} of {len(orders)} charges were written")
 
 
 LOCK_CHARGES = """
@@ -61,13 +60,13 @@ RETURNING charges.id::text
 """
 
 
-async def finish_charges(connection: Connection, verdicts: Sequence[Verdict], now: datetime) -> set[str]:
-    """Move accepted charges to their final state and return the ids that this transaction moved: a compare-and-set.
+async def finish_charges(connection: Connection, verdicts: Sequence[Verdict], now: datetime) -> Cursor:
+    """Move accepted charges to their final state; the rows are the ids that this transaction moved: a compare-and-set.
 
     The caller holds the charges' locks; this statement reads them again, so a charge that another worker finished is not among them.
     """
     final = [(verdict, state) for verdict in verdicts if (state := verdict.state) is not None]
-    cursor = await connection.execute(
+    return await connection.execute(
         FINISH_CHARGES,
         {
             "ids": uuid_array(verdict.charge.charge_id for verdict, _ in final),
@@ -78,7 +77,6 @@ async def finish_charges(connection: Connection, verdicts: Sequence[Verdict], no
             "now": now,
         },
     )
-    return {row[0] for row in await cursor.fetchall()}
 
 
 GET_CHARGES = """

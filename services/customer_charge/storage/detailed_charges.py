@@ -7,7 +7,7 @@ from datetime import datetime
 from psycopg.rows import class_row
 
 from services.customer_charge.domain.charges import Charge, ChargeOrder
-from shared.database import Connection
+from shared.database import Connection, Cursor
 from shared.sql_arrays import int_array, nullable_text_array, text_array, uuid_array
 
 INSERT_DETAILED_CHARGES = """
@@ -21,9 +21,9 @@ JOIN cell ON true
 """
 
 
-async def insert_detailed_charges(connection: Connection, orders: Sequence[ChargeOrder], now: datetime) -> None:
-    """Add accepted charges with what their callers noted on them."""
-    cursor = await connection.execute(
+async def insert_detailed_charges(connection: Connection, orders: Sequence[ChargeOrder], now: datetime) -> Cursor:
+    """Add accepted charges with what their callers noted on them; the caller checks that all were written."""
+    return await connection.execute(
         INSERT_DETAILED_CHARGES,
         {
             "ids": uuid_array(order.charge_id for order in orders),
@@ -36,8 +36,6 @@ async def insert_detailed_charges(connection: Connection, orders: Sequence[Charg
             "now": now,
         },
     )
-    if cursor.rowcount != len(orders):
-        raise RuntimeError(f"{cursor.rowcount} of {len(orders)} charges were written")
 
 
 LIST_CHARGES_BY_EXTERNAL_ID = """

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from psycopg.rows import class_row
 
 from services.customer_charge.domain.events import ChargeEvents, Fact
-from shared.database import Connection
+from shared.database import Connection, Cursor
 from shared.sql_arrays import int_array, nullable_int_array, time_array, uuid_array
 
 ADVANCE_HEADS = """
@@ -49,12 +49,12 @@ JOIN cell ON true
 """
 
 
-async def insert_charge_events(connection: Connection, rows: Sequence[ChargeEvents]) -> None:
-    """Append rows of charge events. The ids travel in one array, and each row is a slice of it."""
+async def insert_charge_events(connection: Connection, rows: Sequence[ChargeEvents]) -> Cursor:
+    """Append rows of charge events; the caller checks that all were written. The ids travel in one array, and each row is a slice of it."""
     lasts: list[int] = []
     for row in rows:
         lasts.append((lasts[-1] if lasts else 0) + len(row.charge_ids))
-    cursor = await connection.execute(
+    return await connection.execute(
         INSERT_CHARGE_EVENTS,
         {
             "vendor_ids": int_array(row.vendor_id for row in rows),
@@ -65,8 +65,6 @@ async def insert_charge_events(connection: Connection, rows: Sequence[ChargeEven
             "balances": nullable_int_array(balance for row in rows for balance in row.vendor_balances),
         },
     )
-    if cursor.rowcount != len(rows):
-        raise RuntimeError(f"{cursor.rowcount} of {len(rows)} rows of events were written")
 
 
 LIST_CHARGE_EVENTS = """

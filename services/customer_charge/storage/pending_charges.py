@@ -4,37 +4,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from psycopg.rows import class_row
+from psycopg.rows import args_row, class_row
 
-from services.customer_charge.domain.charges import ChargeOrder, PendingCharge, slot_of
-from shared.database import Connection
-from shared.sql_arrays import int_array, uuid_array
+from services.customer_charge.domain.charges import PendingCharge
+from services.customer_charge.storage.order_columns import OrderColumns
+from shared.database import Connection, Cursor
+from shared.sql_arrays import uuid_array
 
 INSERT_PENDING = """
 INSERT INTO pending_charges (slot, charge_id, vendor_id, customer_id, amount, accepted_at, blocked)
-SELECT item.slot, item.charge_id, item.vendor_id, item.customer_id, item.amount, %(now)s, false
+SELECT item.vendor_id %% %(slots)s::smallint, item.charge_id, item.vendor_id, item.customer_id, item.amount, %(now)s, false
 FROM unnest(
-    %(slots)s::smallint[], %(charge_ids)s::uuid[], %(vendor_ids)s::bigint[], %(customer_ids)s::bigint[], %(amounts)s::bigint[]
-) AS item (slot, charge_id, vendor_id, customer_id, amount)
+    %(charge_ids)s::uuid[], %(vendor_ids)s::bigint[], %(customer_ids)s::bigint[], %(amounts)s::bigint[]
+) AS item (charge_id, vendor_id, customer_id, amount)
 JOIN cell ON true
 """
 
 
-async def insert_pending(connection: Connection, orders: Sequence[ChargeOrder], slots: int, now: datetime) -> None:
-    """Add the work that accepted charges leave to do, spread over `slots`."""
-    cursor = await connection.execute(
+async def insert_pending(connection: Connection, orders: OrderColumns, slots: int, now: datetime) -> Cursor:
+    """Add the work that accepted charges leave to do, spread over `slots` as `slot_of` does; the caller checks that all was written."""
+    return await connection.execute(
         INSERT_PENDING,
         {
-            "slots": int_array(slot_of(order.vendor_id, slots) for order in orders),
-            "charge_ids": uuid_array(order.charge_id for order in orders),
-            "vendor_ids": int_array(order.vendor_id for order in orders),
-            "customer_ids": int_array(order.customer_id for order in orders),
-            "amounts": int_array(order.amount for order in orders),
+            "slots": slots,
+            "charge_ids": orders.charge_ids,
+            "vendor_ids": orders.vendor_ids,
+            "customer_ids": orders.customer_ids,
+            "amounts": orders.amounts,
             "now": now,
         },
     )
-    if cursor.rowcount != len(orders):
-        raise RuntimeError(f"{cursor.rowcount} of {len(orders)} pending charges were written")
 
 
 READ_PENDING = """
@@ -49,7 +48,7 @@ LIMIT %(limit)s
 
 async def read_pending(connection: Connection, slot: int, *, limit: int) -> list[PendingCharge]:
     """Return the oldest work of a slot. Unlocked: whoever acts on it must look again under a lock."""
-    async with connection.cursor(row_factory=class_row(PendingCharge)) as cursor:
+    async with connection.cursor(row_factory=args_row(PendingCharge)) as cursor:
         await cursor.execute(READ_PENDING, {"slot": slot, "limit": limit})
         return await cursor.fetchall()
 
@@ -57,11 +56,9 @@ async def read_pending(connection: Connection, slot: int, *, limit: int) -> list
 DELETE_PENDING = "DELETE FROM pending_charges WHERE slot = %(slot)s AND charge_id = ANY(%(charge_ids)s::uuid[])"
 
 
-async def delete_pending(connection: Connection, slot: int, charge_ids: Sequence[str]) -> None:
-    """Remove the work of charges that this transaction finished."""
-    cursor = await connection.execute(DELETE_PENDING, {"slot": slot, "charge_ids": uuid_array(charge_ids)})
-    if cursor.rowcount != len(charge_ids):
-        raise RuntimeError(f"{cursor.rowcount} of {len(charge_ids)} pending charges were removed")
+async def delete_pending(connection: Connection, slot: int, charge_ids: Sequence[str]) -> Cursor:
+    """Remove the work of charges that this transaction finished; the caller checks that all was there."""
+    return await connection.execute(DELETE_PENDING, {"slot": slot, "charge_ids": uuid_array(charge_ids)})
 
 
 BLOCK_PENDING = "UPDATE pending_charges SET blocked = true WHERE slot = %(slot)s AND charge_id = ANY(%(charge_ids)s::uuid[])"
