@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
 
-from shared.database import Connection, Database
+from shared.database import Connection, Database, Sync, expect_rows
 from tests.databases import Databases
 
 CONNECTIONS = 12
@@ -62,4 +63,72 @@ async def test_a_transaction_whose_connection_dies_under_it_is_repeated(database
         return await one(connection)
 
     assert await database.transact(work) == 1
+    assert tries == 2
+
+
+ADD_KEY = """
+INSERT INTO write_keys (principal, method, key, payload, resource_id, created_at)
+VALUES ('test', 'test', %(key)s, '{}', 1, %(now)s)
+"""
+KEYS = "SELECT key FROM write_keys ORDER BY key"
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+async def kept(database: Database) -> list[str]:
+    """Return the keys that were committed."""
+    async with database.reading() as connection:
+        return [row[0] for row in await (await connection.execute(KEYS)).fetchall()]
+
+
+async def add_both(database: Database, first: str, second: str, *, rows: int = 1) -> list[str]:
+    """Add two keys in one pipelined transaction that expects so many rows of the second; return what it saw itself."""
+
+    async def work(connection: Connection, sync: Sync) -> list[str]:
+        await connection.execute(ADD_KEY, {"key": first, "now": NOW})
+        seen = await connection.execute(KEYS)
+        added = await connection.execute(ADD_KEY, {"key": second, "now": NOW})
+        assert added.rowcount == -1, "it was sent before anybody asked"
+        await sync()
+        expect_rows(added, rows, "keys")
+        return [row[0] for row in await seen.fetchall()]
+
+    return await database.transact_pipelined(work)
+
+
+async def test_pipelined_statements_are_held_and_each_sees_the_ones_before(database: Database) -> None:
+    """Nothing leaves before the synchronisation, and the server carries them out in order."""
+    assert await add_both(database, "a", "b") == ["a"]
+    assert await kept(database) == ["a", "b"]
+
+
+async def test_a_pipelined_transaction_is_all_or_nothing(database: Database) -> None:
+    """A wrong row count takes everything back."""
+    with pytest.raises(RuntimeError, match="1 of 2 keys were written"):
+        await add_both(database, "a", "b", rows=2)
+    assert await kept(database) == []
+
+
+async def test_a_failed_pipeline_spoils_nothing_for_those_that_follow(database: Database) -> None:
+    """Statements that the server skipped behind a failure were not prepared, and nobody takes them for it."""
+    for number in range(8):
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            await add_both(database, f"twice-{number}", f"twice-{number}")
+        await asyncio.gather(*[add_both(database, f"a-{number}-{each}", f"b-{number}-{each}") for each in range(CONNECTIONS)])
+    assert len(await kept(database)) == 8 * 2 * CONNECTIONS
+
+
+async def test_a_pipelined_transaction_whose_connection_dies_under_it_is_repeated(database: Database, databases: Databases) -> None:
+    """As without a pipeline: a repetition, not an error."""
+    tries = 0
+
+    async def work(connection: Connection, sync: Sync) -> int:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            terminate_all(databases)
+        seen = await connection.execute("SELECT 1")
+        await sync()
+        return len(await seen.fetchall())
+
+    assert await database.transact_pipelined(work) == 1
     assert tries == 2

@@ -1,9 +1,9 @@
 """Decide debits: who can pay, in what order, and what is said to who cannot."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from typing import NamedTuple
 
 from services.vendor_credit.domain.ledger import Account, Entry, EntryKind
 
@@ -26,8 +26,7 @@ class Refusal(IntEnum):
     ACCOUNT_STOPPED = 30
 
 
-@dataclass(frozen=True, slots=True)
-class Debit:
+class Debit(NamedTuple):
     """A charge to take from a vendor; `amount` in minor units. `customer_stopped`: it is to be refused unless it was decided before."""
 
     charge_id: str
@@ -36,8 +35,7 @@ class Debit:
     customer_stopped: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What was decided about one charge. `available` and `shortfall` are in minor units and 0 unless refused.
 
     `balance_after` is what the vendor held right after the decision, None where that is not known: it is not stored with the decision.

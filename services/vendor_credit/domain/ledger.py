@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
+from typing import NamedTuple
 
 from shared.documents.chain import GENESIS_HASH, entry_hash
 
@@ -18,8 +19,7 @@ class EntryKind(IntEnum):
     REVERSAL = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One line of a vendor's ledger. `amount` is signed; amounts and balances are in minor units."""
 
     vendor_id: int

@@ -1,16 +1,16 @@
 """Decide a batch of debits in one transaction; one sticky decision per charge id."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from operator import attrgetter
 
 import structlog
 
 from services.vendor_credit.domain.debits import Debit, Decision, Outcome, decide
-from services.vendor_credit.operations.post_credit import post_approved
-from services.vendor_credit.operations.write_entries import write_entries
-from services.vendor_credit.storage import accounts, decisions
+from services.vendor_credit.operations.post_credit import post
+from services.vendor_credit.operations.write_entries import send_entries
+from services.vendor_credit.storage import accounts, credit_requests, decisions
 from shared.clock import utc_now
-from shared.database import Connection, Database
+from shared.database import Connection, Database, Sync, expect_rows
 
 log = structlog.get_logger(__name__)
 
@@ -22,37 +22,43 @@ async def debit_vendors(database: Database, debits: Sequence[Debit]) -> list[Dec
     charge id that was decided before with another vendor or amount comes back as MISMATCH and changes nothing.
     """
 
-    async def work(connection: Connection) -> dict[str, Decision]:
-        return await _decide_batch(connection, debits)
+    async def work(connection: Connection, sync: Sync) -> dict[str, Decision]:
+        return await _decide_batch(connection, sync, debits)
 
-    made = await database.transact(work)
+    made = await database.transact_pipelined(work)
     return [_answer(made[debit.charge_id], debit) for debit in debits]
 
 
-async def _decide_batch(connection: Connection, debits: Sequence[Debit]) -> dict[str, Decision]:
-    locked = await accounts.lock_accounts(connection, (debit.vendor_id for debit in debits))
-    # Read only now, in a statement of its own: whoever decided one of these charges held the same vendor's lock and has committed.
-    charge_ids = sorted({debit.charge_id for debit in debits})
-    known = await _known(connection, charge_ids)
+async def _decide_batch(connection: Connection, sync: Sync, debits: Sequence[Debit]) -> dict[str, Decision]:
+    vendor_ids = sorted({debit.vendor_id for debit in debits})
+    heads = await accounts.send_lock(connection, vendor_ids)
+    # In statements of their own, which the server carries out once it holds the locks: whoever decided one of these charges, or posted one
+    # of these requests, held the same vendor's lock and has committed.
+    earlier = await decisions.send_get(connection, sorted({debit.charge_id for debit in debits}))
+    approved = await credit_requests.approved_requests(connection, vendor_ids)
+    locked = {account.vendor_id: account for account in await heads.fetchall()}
+    known = await _with_balances(connection, await earlier.fetchall())
     fresh = {debit.charge_id: debit for debit in reversed(debits) if debit.charge_id not in known}
     if not fresh:
         return known
     now = utc_now()
-    entries = await post_approved(connection, locked, now)
+    entries = await post(connection, locked, approved, now)
     ordered = [debit for debit in debits if fresh.get(debit.charge_id) is debit]
     made, charged = decide(locked, ordered, now)
-    await write_entries(connection, locked, [*entries, *charged])
-    await decisions.insert_decisions(connection, sorted(made, key=lambda decision: decision.charge_id), now)
+    written = await send_entries(connection, locked, [*entries, *charged])
+    inserted = await decisions.insert_decisions(connection, sorted(made, key=attrgetter("charge_id")), now)
+    await sync()
+    for cursor, rows, what in (*written, (inserted, len(made), "decisions")):
+        expect_rows(cursor, rows, what)
     return known | {decision.charge_id: decision for decision in made}
 
 
-async def _known(connection: Connection, charge_ids: Sequence[str]) -> dict[str, Decision]:
-    """Return the decisions that were made before. Their balances are with the entries, and are read only when a batch is repeated."""
-    known = await decisions.get_decisions(connection, charge_ids)
+async def _with_balances(connection: Connection, known: Sequence[Decision]) -> dict[str, Decision]:
+    """Return earlier decisions by charge id. Their balances are with the entries, and are read only when a batch is repeated."""
     if not known:
         return {}
     balances = await accounts.balances_after_charges(connection, [decision.charge_id for decision in known])
-    return {decision.charge_id: replace(decision, balance_after=balances.get(decision.charge_id)) for decision in known}
+    return {decision.charge_id: decision._replace(balance_after=balances.get(decision.charge_id)) for decision in known}
 
 
 def _answer(decision: Decision, debit: Debit) -> Decision:

@@ -1,8 +1,9 @@
 """Post approved credit to the ledger, exactly once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from services.vendor_credit.domain.credit_requests import CreditRequest
 from services.vendor_credit.domain.ledger import Account, Entry, EntryKind
 from services.vendor_credit.operations.write_entries import write_entries
 from services.vendor_credit.storage import accounts, credit_requests
@@ -29,18 +30,20 @@ async def post_credit(database: Database, vendor_ids: Iterable[int]) -> int:
     return await database.transact(work)
 
 
-async def post_approved(connection: Connection, locked: dict[int, Account], now: datetime) -> list[Entry]:
-    """Confirm the approved requests of locked vendors and return the entries to write; moves the heads in `locked`.
+async def post_approved(connection: Connection, locked: Mapping[int, Account], now: datetime) -> list[Entry]:
+    """Confirm the approved requests of locked vendors and return the entries to write; moves the heads in `locked`."""
+    return await post(connection, locked, await credit_requests.approved_requests(connection, list(locked)), now)
+
+
+async def post(connection: Connection, locked: Mapping[int, Account], approved: Sequence[CreditRequest], now: datetime) -> list[Entry]:
+    """Confirm requests that were found approved under their vendors' locks, like `post_approved`.
 
     What is approved for a stopped vendor waits until it is released.
     """
-    approved = await credit_requests.approved_requests(
-        connection, [account.vendor_id for account in locked.values() if not account.stopped]
-    )
-    if not approved:
-        return []
-    await credit_requests.confirm_requests(connection, [request.id for request in approved], now)
-    return [locked[request.vendor_id].post(EntryKind.CREDIT, request.amount, str(request.id), now) for request in approved]
+    due = [request for request in approved if not locked[request.vendor_id].stopped]
+    if due:
+        await credit_requests.confirm_requests(connection, [request.id for request in due], now)
+    return [locked[request.vendor_id].post(EntryKind.CREDIT, request.amount, str(request.id), now) for request in due]
 
 
 async def sweep_unposted(database: Database) -> int:

@@ -1,12 +1,13 @@
 """Vendors as accounts: the locked heads of their ledgers, and the entries."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from psycopg.rows import class_row
+from psycopg import AsyncCursor
+from psycopg.rows import args_row, class_row
 
 from services.vendor_credit.domain.ledger import Account, Entry, EntryKind
-from shared.database import Connection
+from shared.database import Connection, Cursor, Written, expect_rows
 from shared.sql_arrays import bytes_array, int_array, text_array, time_array
 
 LOCK_ACCOUNTS = """
@@ -24,9 +25,13 @@ async def lock_accounts(connection: Connection, vendor_ids: Iterable[int]) -> di
 
     A single-table FOR UPDATE returns each row as it is once its lock is held, so what comes back is current.
     """
-    async with connection.cursor(row_factory=class_row(Account)) as cursor:
-        await cursor.execute(LOCK_ACCOUNTS, {"vendor_ids": int_array(sorted(set(vendor_ids)))})
-        return {account.vendor_id: account for account in await cursor.fetchall()}
+    return {account.vendor_id: account for account in await (await send_lock(connection, vendor_ids)).fetchall()}
+
+
+async def send_lock(connection: Connection, vendor_ids: Iterable[int]) -> AsyncCursor[Account]:
+    """Lock the vendors like `lock_accounts`; the rows are their heads."""
+    cursor = connection.cursor(row_factory=args_row(Account))
+    return await cursor.execute(LOCK_ACCOUNTS, {"vendor_ids": int_array(sorted(set(vendor_ids)))})
 
 
 INSERT_ENTRIES = """
@@ -40,23 +45,21 @@ JOIN cell ON true
 """
 
 
-async def insert_entries(connection: Connection, entries: Sequence[Entry]) -> None:
-    """Append the entries."""
-    cursor = await connection.execute(
+async def insert_entries(connection: Connection, entries: Sequence[Entry]) -> Cursor:
+    """Append the entries; the caller checks that all were written."""
+    return await connection.execute(
         INSERT_ENTRIES,
         {
-            "vendor_ids": int_array(entry.vendor_id for entry in entries),
-            "seqs": int_array(entry.seq for entry in entries),
-            "amounts": int_array(entry.amount for entry in entries),
-            "balances": int_array(entry.balance_after for entry in entries),
-            "kinds": int_array(entry.kind for entry in entries),
-            "references": text_array(entry.reference for entry in entries),
-            "times": time_array(entry.created_at for entry in entries),
-            "hashes": bytes_array(entry.hash for entry in entries),
+            "vendor_ids": int_array([entry.vendor_id for entry in entries]),
+            "seqs": int_array([entry.seq for entry in entries]),
+            "amounts": int_array([entry.amount for entry in entries]),
+            "balances": int_array([entry.balance_after for entry in entries]),
+            "kinds": int_array([entry.kind for entry in entries]),
+            "references": text_array([entry.reference for entry in entries]),
+            "times": time_array([entry.created_at for entry in entries]),
+            "hashes": bytes_array([entry.hash for entry in entries]),
         },
     )
-    if cursor.rowcount != len(entries):
-        raise RuntimeError(f"{cursor.rowcount} of {len(entries)} entries were written")
 
 
 UPDATE_ACCOUNTS = """
@@ -69,28 +72,35 @@ WHERE vendors.id = item.vendor_id
 """
 
 
-async def update_accounts(connection: Connection, accounts: Sequence[Account]) -> None:
-    """Write the heads back, one update per vendor however many entries moved it."""
-    cursor = await connection.execute(
+async def update_accounts(connection: Connection, accounts: Sequence[Account]) -> Cursor:
+    """Write the heads back, one update per vendor however many entries moved it; the caller checks that all were written."""
+    return await connection.execute(
         UPDATE_ACCOUNTS,
         {
-            "vendor_ids": int_array(account.vendor_id for account in accounts),
-            "balances": int_array(account.balance for account in accounts),
-            "seqs": int_array(account.last_seq for account in accounts),
-            "hashes": bytes_array(account.last_hash for account in accounts),
-            "times": time_array(account.last_entry_at for account in accounts),
+            "vendor_ids": int_array([account.vendor_id for account in accounts]),
+            "balances": int_array([account.balance for account in accounts]),
+            "seqs": int_array([account.last_seq for account in accounts]),
+            "hashes": bytes_array([account.last_hash for account in accounts]),
+            "times": time_array([account.last_entry_at for account in accounts]),
         },
     )
-    if cursor.rowcount != len(accounts):
-        raise RuntimeError(f"{cursor.rowcount} of {len(accounts)} balances were written")
 
 
-async def write_postings(connection: Connection, accounts: dict[int, Account], entries: Sequence[Entry]) -> None:
-    """Write the entries and the heads of the accounts they moved."""
-    if entries:
-        moved = sorted({entry.vendor_id for entry in entries})
-        await insert_entries(connection, entries)
-        await update_accounts(connection, [accounts[vendor_id] for vendor_id in moved])
+async def send_postings(connection: Connection, accounts: Mapping[int, Account], entries: Sequence[Entry]) -> list[Written]:
+    """Write the entries and the heads of the accounts they moved; returns what was sent and how many rows it must write."""
+    if not entries:
+        return []
+    moved = [accounts[vendor_id] for vendor_id in sorted({entry.vendor_id for entry in entries})]
+    return [
+        (await insert_entries(connection, entries), len(entries), "entries"),
+        (await update_accounts(connection, moved), len(moved), "balances"),
+    ]
+
+
+async def write_postings(connection: Connection, accounts: Mapping[int, Account], entries: Sequence[Entry]) -> None:
+    """Write like `send_postings`, and check that all was written."""
+    for cursor, rows, what in await send_postings(connection, accounts, entries):
+        expect_rows(cursor, rows, what)
 
 
 BALANCES_AFTER_CHARGES = """

@@ -142,14 +142,16 @@ CONFIRM_REQUESTS = """
 UPDATE credit_requests
 SET state = 3, updated_at = %(now)s
 WHERE id = ANY(%(ids)s::bigint[]) AND state = 2
+RETURNING id
 """
 
 
 async def confirm_requests(connection: Connection, request_ids: Sequence[int], now: datetime) -> None:
     """Mark approved requests as posted."""
     cursor = await connection.execute(CONFIRM_REQUESTS, {"ids": list(request_ids), "now": now})
-    if cursor.rowcount != len(request_ids):
-        raise RuntimeError(f"{cursor.rowcount} of {len(request_ids)} requests were confirmed")
+    confirmed = len(await cursor.fetchall())
+    if confirmed != len(request_ids):
+        raise RuntimeError(f"{confirmed} of {len(request_ids)} requests were confirmed")
 
 
 UNPOSTED_VENDORS = """

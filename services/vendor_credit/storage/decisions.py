@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from psycopg.rows import class_row
+from psycopg import AsyncCursor
+from psycopg.rows import args_row, class_row
 
 from services.vendor_credit.domain.debits import Debit, Decision
-from shared.database import Connection
+from shared.database import Connection, Cursor
 from shared.sql_arrays import int_array, uuid_array
 
 GET_DECISIONS = """
@@ -19,9 +20,12 @@ ORDER BY debit_decisions.charge_id
 
 async def get_decisions(connection: Connection, charge_ids: Sequence[str]) -> list[Decision]:
     """Return the decisions that exist for the charges."""
-    async with connection.cursor(row_factory=class_row(Decision)) as cursor:
-        await cursor.execute(GET_DECISIONS, {"charge_ids": uuid_array(charge_ids)})
-        return await cursor.fetchall()
+    return await (await send_get(connection, charge_ids)).fetchall()
+
+
+async def send_get(connection: Connection, charge_ids: Sequence[str]) -> AsyncCursor[Decision]:
+    """Ask for the decisions that exist for the charges; the rows are they."""
+    return await connection.cursor(row_factory=args_row(Decision)).execute(GET_DECISIONS, {"charge_ids": uuid_array(charge_ids)})
 
 
 INSERT_DECISIONS = """
@@ -35,23 +39,24 @@ JOIN cell ON true
 """
 
 
-async def insert_decisions(connection: Connection, decisions: Sequence[Decision], now: datetime) -> None:
-    """Record new decisions. A charge id that was decided meanwhile is a unique violation and rolls everything back."""
-    cursor = await connection.execute(
+async def insert_decisions(connection: Connection, decisions: Sequence[Decision], now: datetime) -> Cursor:
+    """Record new decisions; the caller checks that all were written.
+
+    A charge id that was decided meanwhile is a unique violation and rolls everything back.
+    """
+    return await connection.execute(
         INSERT_DECISIONS,
         {
-            "charge_ids": uuid_array(decision.charge_id for decision in decisions),
-            "vendor_ids": int_array(decision.vendor_id for decision in decisions),
-            "amounts": int_array(decision.amount for decision in decisions),
-            "outcomes": int_array(decision.outcome for decision in decisions),
-            "reasons": int_array(decision.reason for decision in decisions),
-            "availables": int_array(decision.available for decision in decisions),
-            "shortfalls": int_array(decision.shortfall for decision in decisions),
+            "charge_ids": uuid_array([decision.charge_id for decision in decisions]),
+            "vendor_ids": int_array([decision.vendor_id for decision in decisions]),
+            "amounts": int_array([decision.amount for decision in decisions]),
+            "outcomes": int_array([decision.outcome for decision in decisions]),
+            "reasons": int_array([decision.reason for decision in decisions]),
+            "availables": int_array([decision.available for decision in decisions]),
+            "shortfalls": int_array([decision.shortfall for decision in decisions]),
             "now": now,
         },
     )
-    if cursor.rowcount != len(decisions):
-        raise RuntimeError(f"{cursor.rowcount} of {len(decisions)} decisions were written")
 
 
 LIST_DEBITS = """

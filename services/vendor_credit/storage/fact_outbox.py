@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from psycopg.rows import class_row
 
 from services.vendor_credit.domain.facts import Fact
-from shared.database import Connection
+from shared.database import Connection, Cursor
 from shared.sql_arrays import int_array, time_array
 
 INSERT_FACTS = """
@@ -19,9 +19,9 @@ JOIN cell ON true
 """
 
 
-async def insert_facts(connection: Connection, facts: Sequence[Fact]) -> None:
-    """Add facts of entries that this transaction wrote."""
-    cursor = await connection.execute(
+async def insert_facts(connection: Connection, facts: Sequence[Fact]) -> Cursor:
+    """Add facts of entries that this transaction wrote; the caller checks that all were written."""
+    return await connection.execute(
         INSERT_FACTS,
         {
             "vendor_ids": int_array(fact.vendor_id for fact in facts),
@@ -33,8 +33,6 @@ async def insert_facts(connection: Connection, facts: Sequence[Fact]) -> None:
             "times": time_array(fact.created_at for fact in facts),
         },
     )
-    if cursor.rowcount != len(facts):
-        raise RuntimeError(f"{cursor.rowcount} of {len(facts)} facts were written")
 
 
 READ_FACTS = """
