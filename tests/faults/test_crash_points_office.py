@@ -62,7 +62,7 @@ async def create_user_token(client: RetryingClient, office: Office, stack: Stack
     async with async_caller(office.url, answer["token"]) as bearer:
         assert (await bearer.get("/api/vendor/1/")).status_code == httpx.codes.OK
     (issued,) = query(stack, "SELECT count(*) FROM gateway.issued_tokens WHERE user_id = %s", (user,))
-    (known,) = query(stack, "SELECT count(*) FROM gateway.operator_log WHERE subject LIKE %s", (f"user:{user} token:%",))
+    (known,) = query(stack, "SELECT count(*) FROM gateway.audit_log WHERE action = 'create_user_token' AND target = %s", (f"user:{user}",))
     assert issued == known
 
 
@@ -153,7 +153,7 @@ def new_user(office: Office, name: str = "") -> int:
     return int(office.post("/api/auth/users/", body)["data"]["id"])
 
 
-def logged(stack: Stack, action: str, subject: str) -> int:
-    """Return how often an action on a subject is in the operators' log."""
-    ((count,),) = query(stack, "SELECT count(*) FROM gateway.operator_log WHERE action = %s AND subject = %s", (action, subject))
+def logged(stack: Stack, action: str, target: str) -> int:
+    """Return how often an action on a target is in the audit log."""
+    ((count,),) = query(stack, "SELECT count(*) FROM gateway.audit_log WHERE action = %s AND target = %s", (action, target))
     return int(count)
