@@ -23,7 +23,13 @@ PEERS = ("vendor_credit", "customer_charge", "gateway", "scheduler")
 FOLDERS = ("setup", "postgres", "redis", *PEERS)
 
 PASSWORDS = {service: f"CHARGING_{service.upper()}_DB_PASSWORD" for service in SERVICES}
-RANDOM = ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "CHARGING_KEY_ENCRYPTION_SECRET", *PASSWORDS.values())
+RANDOM = (
+    "POSTGRES_PASSWORD",
+    "REDIS_PASSWORD",
+    "CHARGING_KEY_ENCRYPTION_SECRET",
+    "CHARGING_WEBHOOK_ENCRYPTION_SECRET",
+    *PASSWORDS.values(),
+)
 
 REDIS_HOSTS = {"": "broker", "CHARGING_CACHE_": "cache"}
 """Hosts in docker-compose.yml by the prefix of the variable that holds their URL."""
@@ -42,15 +48,18 @@ def write_secrets(root: Path) -> None:
         for service in SERVICES
     }
     redis = {f"{name}REDIS_URL": f"redis://:{known['REDIS_PASSWORD']}@{host}:6379/0" for name, host in REDIS_HOSTS.items()}
-    identity = {"CHARGING_KEY_ENCRYPTION_SECRET": known["CHARGING_KEY_ENCRYPTION_SECRET"]}
+    own = {
+        "gateway": {"CHARGING_KEY_ENCRYPTION_SECRET": known["CHARGING_KEY_ENCRYPTION_SECRET"]},
+        "customer_charge": {"CHARGING_WEBHOOK_ENCRYPTION_SECRET": known["CHARGING_WEBHOOK_ENCRYPTION_SECRET"]},
+    }
 
     _write(root / "setup", {"DATABASE_URL": admin_url, **urls, **redis})
     _write(root / "postgres", {"POSTGRES_PASSWORD": known["POSTGRES_PASSWORD"]}, READABLE)
     _write(root / "redis", {"redis.conf": f"requirepass {known['REDIS_PASSWORD']}\n"}, READABLE)
     for service in SERVICES:
         name = f"CHARGING_{service.upper()}_DATABASE_URL"
-        _write(root / service, {name: urls[name], **redis, **(identity if service == "gateway" else {})})
-    _write(root / "scheduler", {**urls, **redis})
+        _write(root / service, {name: urls[name], **redis, **own.get(service, {})})
+    _write(root / "scheduler", {**urls, **redis, **own["customer_charge"]})
     _share_keys(root)
 
 

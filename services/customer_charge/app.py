@@ -4,6 +4,7 @@ from charging.customer_charge.v1 import customer_charge_pb2_grpc as rpc
 from charging.customer_charge.v1 import events_pb2_grpc as events_rpc
 from charging.customer_charge.v1 import receipts_pb2_grpc as receipts_rpc
 from charging.customer_charge.v1 import reversal_pb2_grpc as reversal_rpc
+from charging.customer_charge.v1 import webhooks_pb2_grpc as webhooks_rpc
 
 from services.customer_charge.acceptor import Acceptor
 from services.customer_charge.dry_runs import DryRuns
@@ -16,12 +17,14 @@ from services.customer_charge.handlers.customers import CustomerServicer
 from services.customer_charge.handlers.events import EventIntakeServicer, EventServicer
 from services.customer_charge.handlers.receipts import ReceiptServicer
 from services.customer_charge.handlers.reversals import ReversalServicer
+from services.customer_charge.handlers.webhooks import WebhookServicer
 from services.customer_charge.settings import CustomerChargeSettings
 from services.customer_charge.settlement_watch import SettlementWatch
 from services.customer_charge.storage.customers import existing_customers
 from services.customer_charge.storage.reversals import final_reversals
 from services.customer_charge.vendor_ledger import VendorCreditClient
 from services.customer_charge.wakeups import REVERSAL_QUEUE, REVERSAL_SLOT, build_waker
+from services.customer_charge.webhooks.building import secret_safe
 from shared.auth.remote_trust import remote_fetch
 from shared.auth.trust_state import TrustCopy
 from shared.database import Database
@@ -83,6 +86,10 @@ class CustomerChargeApp:
                 (events_rpc.add_EventServiceServicer_to_server, EventServicer(self.database, FeedWatch(self.database))),
                 (events_rpc.add_EventIntakeServiceServicer_to_server, EventIntakeServicer(self.database)),
                 (rpc.add_AuditLogServiceServicer_to_server, AuditLogServicer(self.database)),
+                (
+                    webhooks_rpc.add_WebhookServiceServicer_to_server,
+                    WebhookServicer(self.database, secret_safe(settings), development=settings.profile == "development"),
+                ),
             ]
         )
         self.server = GrpcServer(

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, SecretStr
 
 from shared.settings import DatabaseSettings, Port
 
@@ -22,5 +22,11 @@ class CustomerChargeSettings(DatabaseSettings):
 
     sweep_seconds: Annotated[float, Field(gt=0)] = 1.0
     """How often the sweeper looks for work that no worker was woken for."""
+
+    webhook_encryption_secret: Annotated[SecretStr, Field(min_length=32)] | None = None
+    """Encrypts the secrets of webhook endpoints at rest; the same for every process of the service. Unset: webhooks are off."""
+
+    webhook_disable_days: Annotated[int, Field(ge=1, le=30)] = 5
+    """After so many days without one success an endpoint is disabled."""
 
     worker_threads: Annotated[int, Field(ge=1, le=64)] = 4

@@ -12,6 +12,8 @@ REVERSAL_QUEUE = "settle_reversals"
 REVERSAL_SLOT = 0
 """Reversals are few: one worker at a time settles all of them, as the work of one slot."""
 
+WEBHOOK_QUEUE = "deliver_webhooks"
+
 
 def build_waker(settings: CustomerChargeSettings, queue: str = QUEUE) -> Waker:
     """Return what tells the workers that a slot has work, by hints in the queue."""
@@ -23,3 +25,8 @@ def build_waker(settings: CustomerChargeSettings, queue: str = QUEUE) -> Waker:
 def send(broker: DoorbellRedisBroker, slot: int, queue: str = QUEUE) -> None:
     """Send one hint. Raises redis.RedisError."""
     broker.enqueue(Message(queue_name=queue, actor_name=queue, args=(slot,), kwargs={}, options={}))
+
+
+def send_webhook_hint(broker: DoorbellRedisBroker, endpoint_id: int) -> None:
+    """Hint that something is to be delivered to an endpoint. Raises redis.RedisError."""
+    broker.enqueue(Message(queue_name=WEBHOOK_QUEUE, actor_name=WEBHOOK_QUEUE, args=(endpoint_id,), kwargs={}, options={}))

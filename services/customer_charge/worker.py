@@ -1,9 +1,12 @@
-"""The customer-charge worker: settles the pending charges of a slot, or the pending reversals, when it is woken."""
+"""The customer-charge worker: settles the pending charges of a slot, or the pending reversals, when it is woken; and delivers webhooks."""
 
+import asyncio
+import time
 from dataclasses import dataclass
 
 import dramatiq
 import grpc
+import redis
 import structlog
 
 from services.customer_charge.operations.settle_charges import settle_slot
@@ -12,7 +15,9 @@ from services.customer_charge.settings import CustomerChargeSettings
 from services.customer_charge.storage import pending_reversals
 from services.customer_charge.storage.pending_charges import read_pending
 from services.customer_charge.vendor_ledger import VendorCreditClient
-from services.customer_charge.wakeups import QUEUE, REVERSAL_QUEUE
+from services.customer_charge.wakeups import QUEUE, REVERSAL_QUEUE, WEBHOOK_QUEUE, send_webhook_hint
+from services.customer_charge.webhooks.building import build_deliveries
+from services.customer_charge.webhooks.deliveries import Deliveries
 from shared.crash_points import arm
 from shared.database import Database
 from shared.errors import ChargingError
@@ -20,12 +25,14 @@ from shared.guards import peer_tokens
 from shared.settings import load_settings
 from shared.telemetry import configure_logging
 from shared.transport.channels import open_channel
-from shared.wakeups.broker import build_broker
+from shared.wakeups.broker import DoorbellRedisBroker, build_broker
 from shared.wakeups.loop_resource import LoopResource
 from shared.wakeups.slot_lock import SlotLock
 from shared.wakeups.worker import run_worker
 
 SERVICE = "customer_charge.worker"
+HINT_SPACING_SECONDS = 0.1
+
 log = structlog.get_logger(SERVICE)
 
 
@@ -36,6 +43,7 @@ class Tools:
     database: Database
     channel: grpc.aio.Channel
     ledger: VendorCreditClient
+    deliveries: Deliveries | None
 
     @classmethod
     async def open(cls, settings: CustomerChargeSettings) -> "Tools":
@@ -44,10 +52,14 @@ class Tools:
         tokens = peer_tokens(settings, "customer_charge")
         channel = open_channel(settings.vendor_credit_address)
         await database.open()
-        return cls(database, channel, VendorCreditClient(channel, lambda: tokens.token("vendor_credit")))
+        return cls(
+            database, channel, VendorCreditClient(channel, lambda: tokens.token("vendor_credit")), build_deliveries(settings, database)
+        )
 
     async def close(self) -> None:
-        """Disconnect."""
+        """Break off deliveries, and disconnect."""
+        if self.deliveries is not None:
+            await self.deliveries.close()
         await self.channel.close()
         await self.database.close()
 
@@ -80,6 +92,28 @@ async def work_on_reversals(slot: int, tools: Tools, lock: SlotLock, *, limit: i
                 return
 
 
+class WebhookHints:
+    """Sends hints for the endpoints that something is due to, after charges were settled; at most ten looks a second.
+
+    Without a hint an endpoint is found by the scheduler's sweep, a moment later.
+    """
+
+    def __init__(self, broker: DoorbellRedisBroker) -> None:
+        self._broker = broker
+        self._next_at = 0.0
+
+    async def send(self, deliveries: Deliveries | None) -> None:
+        """Send a hint for each endpoint that is due. Never raises for a broker or database that is out of reach."""
+        if deliveries is None or time.monotonic() < self._next_at:
+            return
+        self._next_at = time.monotonic() + HINT_SPACING_SECONDS
+        try:
+            for endpoint_id in await deliveries.due():
+                await asyncio.to_thread(send_webhook_hint, self._broker, endpoint_id)
+        except (ChargingError, redis.RedisError) as error:
+            log.info("webhook_hints.dropped", error=type(error).__name__)
+
+
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
     settings = load_settings(CustomerChargeSettings)
@@ -90,12 +124,15 @@ def main() -> None:
     reversal_lock = SlotLock(settings.redis_url, prefix=REVERSAL_QUEUE)
     resource = LoopResource(lambda: Tools.open(settings), Tools.close)
     broker.add_middleware(resource)
+    hints = WebhookHints(broker)
 
     @dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name=QUEUE, max_retries=0)
     async def settle(slot: int) -> None:
         """Settle one slot. A lost, late, doubled or forged hint changes nothing: the rows decide."""
         try:
-            await work_on(slot, await resource.get(), lock, limit=settings.settle_batch)
+            tools = await resource.get()
+            await work_on(slot, tools, lock, limit=settings.settle_batch)
+            await hints.send(tools.deliveries)
         except ChargingError as error:
             log.warning("settle.postponed", slot=slot, reason=error.reason)
 
@@ -106,6 +143,13 @@ def main() -> None:
             await work_on_reversals(slot, await resource.get(), reversal_lock, limit=settings.settle_batch)
         except ChargingError as error:
             log.warning("reversals.postponed", reason=error.reason)
+
+    @dramatiq.actor(broker=broker, queue_name=WEBHOOK_QUEUE, actor_name=WEBHOOK_QUEUE, max_retries=0)
+    async def deliver(endpoint_id: int) -> None:
+        """Begin to deliver to an endpoint. It does not wait for the other side: the worker's threads are for money."""
+        tools = await resource.get()
+        if tools.deliveries is not None:
+            tools.deliveries.begin(endpoint_id)
 
     run_worker(
         broker,

@@ -11,6 +11,7 @@ from services.customer_charge.operations.sweep_charges import sweep_charges
 from services.customer_charge.operations.sweep_reversals import sweep_reversals
 from services.customer_charge.settings import CustomerChargeSettings
 from services.customer_charge.vendor_ledger import VendorCreditClient
+from services.customer_charge.webhooks.building import build_deliveries
 from services.scheduler.books_check import BooksChecker, BooksMetrics
 from services.vendor_credit.event_feed import EventFeedClient
 from services.vendor_credit.operations.expire_credit_requests import expire_credit_requests
@@ -91,6 +92,12 @@ class SchedulerApp:
                 ),
             )
 
+        self._deliveries = build_deliveries(customer_charge, self._charge_database)
+
+        async def deliver() -> None:
+            if self._deliveries is not None:
+                await self._guarded("webhooks", self._deliveries.sweep)
+
         async def relay() -> None:
             await self._guarded("facts", lambda: relay_facts(self._vendor_database, feed))
 
@@ -106,6 +113,7 @@ class SchedulerApp:
         self._scheduler.add_job(sweep_back, "interval", seconds=customer_charge.sweep_seconds)
         self._scheduler.add_job(post, "interval", seconds=customer_charge.sweep_seconds)
         self._scheduler.add_job(expire, "interval", seconds=EXPIRY_SECONDS)
+        self._scheduler.add_job(deliver, "interval", seconds=customer_charge.sweep_seconds)
         self._scheduler.add_job(relay, "interval", seconds=customer_charge.sweep_seconds)
 
     async def start(self) -> None:
@@ -121,6 +129,8 @@ class SchedulerApp:
         if self._running:
             await asyncio.wait(self._running, timeout=self._drain_seconds)
         self._metrics.stop()
+        if self._deliveries is not None:
+            await self._deliveries.close()
         await self._channel.close()
         await self._identity_channel.close()
         await self._feed_channel.close()

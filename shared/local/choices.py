@@ -25,7 +25,14 @@ METRICS_PORT_SETTING = "CHARGING_FIRST_METRICS_PORT"
 """Every process serves its metrics on a port of its own, counted from this one in the order of the processes; 0 switches metrics off."""
 
 PASSWORD_NAMES = {service: f"CHARGING_{service.upper()}_DB_PASSWORD" for service in SERVICES}
-SECRET_NAMES = ("POSTGRES_PASSWORD", "VALKEY_PASSWORD", "SUPERVISOR_PASSWORD", "CHARGING_KEY_ENCRYPTION_SECRET", *PASSWORD_NAMES.values())
+SECRET_NAMES = (
+    "POSTGRES_PASSWORD",
+    "VALKEY_PASSWORD",
+    "SUPERVISOR_PASSWORD",
+    "CHARGING_KEY_ENCRYPTION_SECRET",
+    "CHARGING_WEBHOOK_ENCRYPTION_SECRET",
+    *PASSWORD_NAMES.values(),
+)
 DATABASE = "charging"
 PORT_MAX = 65535
 
@@ -87,6 +94,7 @@ class Choices:
             },
             "CHARGING_KEYS_DIR": str(self.state / "keys"),
             "CHARGING_KEY_ENCRYPTION_SECRET": self.secrets["CHARGING_KEY_ENCRYPTION_SECRET"],
+            "CHARGING_WEBHOOK_ENCRYPTION_SECRET": self.secrets["CHARGING_WEBHOOK_ENCRYPTION_SECRET"],
             **{name: str(self.ports[name]) for name in (*SERVER_PORTS, METRICS_PORT_SETTING)},
             "CHARGING_HTTP_URL": f"http://{self._at('CHARGING_HTTP_PORT')}",
             "CHARGING_IDENTITY_ADDRESS": self._at("CHARGING_IDENTITY_PORT"),

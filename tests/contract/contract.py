@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from charging.audit.v1 import audit_pb2
-from charging.customer_charge.v1 import customer_charge_pb2, events_pb2, receipts_pb2, reversal_pb2
+from charging.customer_charge.v1 import customer_charge_pb2, events_pb2, receipts_pb2, reversal_pb2, webhooks_pb2
 from charging.identity.v1 import identity_pb2, keys_pb2
 from charging.transport.v1 import envelope_pb2
 from charging.vendor_credit.v1 import reversal_credit_pb2, statements_pb2, vendor_credit_pb2
@@ -23,6 +23,7 @@ FILES = (
     audit_pb2.DESCRIPTOR,
     customer_charge_pb2.DESCRIPTOR,
     events_pb2.DESCRIPTOR,
+    webhooks_pb2.DESCRIPTOR,
     identity_pb2.DESCRIPTOR,
     keys_pb2.DESCRIPTOR,
     envelope_pb2.DESCRIPTOR,

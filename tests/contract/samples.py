@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from charging.customer_charge.v1 import customer_charge_pb2 as charge_pb
-from charging.customer_charge.v1 import events_pb2, receipts_pb2, reversal_pb2
+from charging.customer_charge.v1 import events_pb2, receipts_pb2, reversal_pb2, webhooks_pb2
 from charging.identity.v1 import identity_pb2, keys_pb2
 from charging.transport.v1 import envelope_pb2
 from charging.vendor_credit.v1 import reversal_credit_pb2 as reversal_credit_pb
@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 
 from tests.contract.contract import METHODS, policy
 from tests.contract.stack import PASSWORD
+from tests.contract.webhook_requests import OF_ENDPOINT, creatable, our_endpoint
 from tests.contract.world import CHARGE, MISSING_CHARGE, MISSING_ID, World
 
 NOTES: Mapping[str, Any] = {"external_id": "order-4711", "metadata": {"branch": "north"}}
@@ -197,6 +198,19 @@ _VENDOR_CREDIT = {
     "VendorAuditService/GetDecisions": Sample(_fixed(lambda world: vendor_pb.GetDecisionsRequest(charge_ids=[world.ours.charge]))),
 }
 
+
+def _of_endpoint(make: Callable[[int], Message]) -> Sample:
+    async def build(world: World) -> Message:
+        return make(await our_endpoint(world))
+
+    return Sample(build, Ownership.OBJECT, _fixed(lambda _: make(MISSING_ID)))
+
+
+_WEBHOOKS = {f"WebhookService/{name}": _of_endpoint(make) for name, make in OF_ENDPOINT.items()} | {
+    "WebhookService/CreateWebhookEndpoint": Sample(creatable, Ownership.VENDOR),
+    "WebhookService/ListWebhookEndpoints": _of_vendor(lambda world: webhooks_pb2.ListWebhookEndpointsRequest(vendor_id=world.ours.vendor)),
+}
+
 _CUSTOMER_CHARGE = {
     "CustomerService/CreateCustomer": Sample(_fixed(lambda world: charge_pb.CreateCustomerRequest(phone_number=world.phone_number()))),
     "CustomerService/GetCustomer": _of_object(
@@ -222,6 +236,7 @@ _CUSTOMER_CHARGE = {
     "ChargeService/ResolveCharge": _of_vendor(
         lambda world: charge_pb.ResolveChargeRequest(vendor_id=world.ours.vendor, idempotency_key=str(uuid4()))
     ),
+    **_WEBHOOKS,
     "EventService/ListEvents": _of_vendor(
         lambda world: events_pb2.ListEventsRequest(vendor_id=world.ours.vendor, types=[events_pb2.EVENT_TYPE_CHARGE_SUCCEEDED])
     ),

@@ -112,7 +112,7 @@ class Stack:
         of = {service: {**common, "database_url": databases.urls[service], "grpc_port": self.ports[service]} for service in SERVICES}
         self.gateway = GatewayApp(GatewaySettings(**of["gateway"], http_port=0, key_encryption_secret="k" * 32))
         self.vendor_credit = VendorCreditApp(VendorCreditSettings(**of["vendor_credit"]))
-        self._charge_settings = CustomerChargeSettings(**of["customer_charge"])
+        self._charge_settings = CustomerChargeSettings(**of["customer_charge"], webhook_encryption_secret="w" * 32)
         self.customer_charge = CustomerChargeApp(self._charge_settings)
         self.channels = {service: open_channel(f"127.0.0.1:{port}") for service, port in self.ports.items()}
         self.peer = PeerTokenSource(keys_dir, "scheduler")

@@ -11,7 +11,15 @@ from tests.databases import PASSWORDS, Databases
 
 APPEND_ONLY = {
     "vendor_credit": {"vendor_entries", "debit_decisions", "reversal_credits", "write_keys", "credit_request_approvals", "audit_log"},
-    "customer_charge": {"customer_entries", "customer_vendors", "charge_keys", "charge_events", "fact_events", "audit_log"},
+    "customer_charge": {
+        "customer_entries",
+        "customer_vendors",
+        "charge_keys",
+        "charge_events",
+        "fact_events",
+        "webhook_attempts",
+        "audit_log",
+    },
     "gateway": {"audit_log", "issued_tokens", "revoked_tokens", "signing_keys"},
 }
 """Tables whose rows say what happened: nobody may change or remove one at run time."""

@@ -62,6 +62,11 @@ class Event:
     charge: Charge | None = None
     fact: Fact | None = None
 
+    @property
+    def name(self) -> str:
+        """Return the event's name, unique in the deployment."""
+        return f"evt_{self.vendor_id}_{self.seq}"
+
 
 def by_vendor(verdicts: Iterable[Verdict]) -> dict[int, list[Verdict]]:
     """Return the verdicts of each vendor, in their order; vendors in id order, which is the order of locks."""

@@ -2,12 +2,11 @@
 
 from collections.abc import AsyncIterator
 
-from charging.customer_charge.v1 import customer_charge_pb2 as charge_pb
 from charging.customer_charge.v1 import events_pb2 as pb
 from charging.customer_charge.v1 import events_pb2_grpc
 
-from services.customer_charge.domain.charges import Charge
-from services.customer_charge.domain.events import Event, EventType, Fact
+from services.customer_charge.domain.events import Fact
+from services.customer_charge.event_messages import event_message
 from services.customer_charge.feed_watch import FeedWatch
 from services.customer_charge.operations.read_events import read_events
 from services.customer_charge.operations.record_events import append_facts
@@ -15,7 +14,7 @@ from shared.database import Database
 from shared.errors import InvalidArgument
 from shared.interceptors.types import Context
 from shared.paging import PAGE_SIZE_MAX, page_size_of
-from shared.times import from_timestamp, to_timestamp
+from shared.times import from_timestamp
 
 FACT_TYPES = frozenset({pb.EVENT_TYPE_CREDIT_CONFIRMED, pb.EVENT_TYPE_BALANCE_LOW})
 
@@ -80,41 +79,3 @@ class EventIntakeServicer(events_pb2_grpc.EventIntakeServiceServicer):
             for fact in request.facts
         ]
         return pb.AppendFactsResponse(appended=await append_facts(self._database, facts))
-
-
-def event_message(event: Event) -> pb.Event:
-    """Return the wire form of an event: the same for everybody who may see it, and the same for ever."""
-    message = pb.Event(
-        id=f"evt_{event.vendor_id}_{event.seq}",
-        vendor_id=event.vendor_id,
-        seq=event.seq,
-        type=pb.EventType.ValueType(event.type),
-        created_at=to_timestamp(event.created_at),
-        vendor_balance=event.vendor_balance,
-    )
-    if event.charge is not None:
-        message.charge.CopyFrom(_charge_message(event.charge))
-    elif event.fact is not None and event.type is EventType.CREDIT_CONFIRMED:
-        message.credit.CopyFrom(pb.EventCredit(request_id=event.fact.request_id, amount=event.fact.amount))
-    elif event.fact is not None:
-        message.low_balance.CopyFrom(pb.EventThreshold(threshold=event.fact.amount))
-    return message
-
-
-def _charge_message(charge: Charge) -> pb.EventCharge:
-    failure = None
-    if charge.failure_reason is not None:
-        failure = charge_pb.ChargeFailure(
-            reason=charge_pb.FailureReason.ValueType(charge.failure_reason),
-            available=charge.available or 0,
-            shortfall=charge.shortfall or 0,
-        )
-    return pb.EventCharge(
-        id=charge.id,
-        customer_id=charge.customer_id,
-        amount=charge.amount,
-        accepted_at=to_timestamp(charge.created_at),
-        failure=failure,
-        external_id=charge.external_id,
-        metadata=charge.metadata,
-    )

@@ -53,6 +53,9 @@ CATALOGUE: Mapping[str, Reason] = {
     ),
     "CHARGE_NOT_FOUND": Reason(404, "There is no such charge", "Check the id. A charge of another vendor answers the same."),
     "REVERSAL_NOT_FOUND": Reason(404, "There is no such reversal", "Check the id. A reversal of another vendor answers the same."),
+    "WEBHOOK_ENDPOINT_NOT_FOUND": Reason(
+        404, "There is no such webhook endpoint", "Check the id. An endpoint of another vendor answers the same."
+    ),
     "USER_NOT_FOUND": Reason(404, "There is no such user", "Check the id."),
     # What the state of things does not allow.
     "ALREADY_EXISTS": Reason(409, "It exists already", "Use the existing object or another name."),
@@ -74,6 +77,8 @@ CATALOGUE: Mapping[str, Reason] = {
     ),
     "VENDOR_SUSPENDED": Reason(409, "The vendor is suspended", "Ask an operator. A charge would be accepted, and then fail."),
     "BALANCE_CAP": Reason(409, "The balance would pass its cap", "Approve a smaller request."),
+    "TOO_MANY_ENDPOINTS": Reason(409, "The vendor has as many webhook endpoints as it may", "Remove one that nobody needs."),
+    "WEBHOOKS_OFF": Reason(409, "Webhooks are not set up here", "Ask the operator of the system; `GET /api/events/` works all the same."),
     "CREDIT_LIMIT_IN_USE": Reason(409, "The credit limit is in use", "A limit cannot be set below what the vendor already owes."),
     "CHARGE_NOT_SUCCEEDED": Reason(
         409,

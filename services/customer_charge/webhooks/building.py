@@ -1,0 +1,23 @@
+"""Compose what delivers webhooks, for the processes that do."""
+
+from services.customer_charge.operations.deliver_webhooks import Delivery
+from services.customer_charge.settings import CustomerChargeSettings
+from services.customer_charge.webhooks.deliveries import Deliveries
+from services.customer_charge.webhooks.sender import WebhookSender
+from services.customer_charge.webhooks.signing import SecretSafe
+from shared.database import Database
+
+
+def secret_safe(settings: CustomerChargeSettings) -> SecretSafe | None:
+    """Return what keeps webhook secrets, None where webhooks are off."""
+    secret = settings.webhook_encryption_secret
+    return None if secret is None else SecretSafe(secret.get_secret_value())
+
+
+def build_deliveries(settings: CustomerChargeSettings, database: Database) -> Deliveries | None:
+    """Return the deliveries of this process, None where webhooks are off. Build it inside the event loop."""
+    safe = secret_safe(settings)
+    if safe is None:
+        return None
+    sender = WebhookSender(development=settings.profile == "development")
+    return Deliveries(Delivery(database, sender, safe, settings.webhook_disable_days))
