@@ -24,7 +24,10 @@ class BooksServicer(customer_charge_pb2_grpc.BooksServiceServicer):
             books = Books()
         else:
             books = await check_books(self._database, self._vendor_books, timeout_seconds=current_call().remaining_seconds())
-        return pb.GetBooksResponse(data=books_message(books, await read_books_state(self._database)))
+        message = books_message(books, await read_books_state(self._database))
+        if request.recent:
+            message.ClearField("checked_at")  # nothing was checked now; `last_check` says when it was
+        return pb.GetBooksResponse(data=message)
 
 
 def books_message(books: Books, state: BooksState) -> pb.Books:
