@@ -107,10 +107,10 @@ class HttpDoor:
     async def answer(self, request: Request) -> Response:
         """Return the response to a request; never raises."""
         try:
+            request.check_head()
             found = self._routes.find(request.path)
             if found is None and (mounted := self._mounted(request)) is not None:
                 return MountedResponse(mounted, request)
-            request.check_head()
             return await (self._page(request) if found is None else self._call(request, *found))
         except ProblemError as problem:
             return problem.response(request.request_id)
@@ -143,7 +143,8 @@ class HttpDoor:
             raise ProblemError.of("PATH_NOT_FOUND", f"there is nothing at this path{hint}")
         if request.method not in ("GET", "HEAD"):
             return _other_method(request, b"GET, HEAD, OPTIONS")
-        return await page()
+        whole = await page()
+        return Response(whole.status, [*whole.headers, (b"x-request-id", request.request_id.encode())], whole.body)
 
     def _mounted(self, request: Request) -> App | None:
         path = request.path.decode("latin-1")

@@ -29,6 +29,11 @@ extensions. Four times the largest body, because a body may come in very small c
 REQUESTS_AHEAD_MAX = 16
 """Requests that a client may send before the answers to those before them; then nothing more is read from it for a while."""
 
+REQUESTS_PARSED_MAX = 256
+"""Requests ahead that one read may bring all the same. A client that sends more of them at once means no good."""
+
+VERSIONS = frozenset({"1.0", "1.1"})
+
 
 class HttpProtocol(asyncio.Protocol):
     """One connection.
@@ -49,7 +54,11 @@ class HttpProtocol(asyncio.Protocol):
         self._receiving_since: float | None = self._loop.time()
         self._idle_since = self._loop.time()
         self._message_bytes = 0
-        self._unsent_bytes = 0
+        self._written_bytes = 0
+        self._taken_bytes = 0
+        self._held = False  # the client reads slowly: nothing more is begun for it
+        self._deaf = False  # what still arrives is not looked at: this connection ends with the answers that are due
+        self._refusal: ProblemError | None = None
         self._body_after_offer_bytes = 0
         self._in_head = True
         self._url = b""
@@ -82,20 +91,36 @@ class HttpProtocol(asyncio.Protocol):
         self._shared.closed(self)
 
     def pause_writing(self) -> None:
-        """Hold a stream back: its client reads slowly."""
+        """Begin nothing more for a client that reads slowly, and hold a stream back."""
+        self._held = True
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
         if self._stream is not None:
             self._stream.hold()
 
     def resume_writing(self) -> None:
-        """Let a stream go on."""
+        """Go on where `pause_writing` held."""
+        self._held = False
         if self._stream is not None:
             self._stream.go_on()
+        if self._under_way is None and not self._transport.is_closing():
+            self._go_on()
+
+    def eof_received(self) -> bool:
+        """Keep a connection whose client has sent all it wanted until its answers are sent; say whether it is kept."""
+        self._deaf = True
+        if self._alone() or self._stream is not None:
+            return False
+        self._last_due().keep_alive = False
+        return True
 
     def data_received(self, data: bytes) -> None:
         """Take what arrived, unless the request has become too large."""
+        if self._deaf:
+            return
         self._message_bytes += len(data)
         try:
-            while data:
+            while data and not self._deaf:
                 data = self._take_body(data) if self._body_after_offer_bytes else self._parse(data)
         except httptools.HttpParserError:
             self._refuse(ProblemError.of("INVALID_ARGUMENT", "the request is not valid HTTP/1.1"))
@@ -121,22 +146,25 @@ class HttpProtocol(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Learn how large the body may be; refuse one that is announced too large, and ask for one that waits to be asked for."""
+        if self._deaf:  # within one read the parser goes on
+            return
         parser = self._parser
         request = self._incoming = Request.read(
             parser.get_method().decode(), self._url, self._headers, self._peer, keep_alive=parser.should_keep_alive()
         )
-        request.http_1_0 = parser.get_http_version() == "1.0"
+        version = parser.get_http_version()
+        request.http_1_0 = version == "1.0"
         self._in_head = False
-        if not request.path.startswith(b"/"):
-            self._refuse(ProblemError.of("INVALID_ARGUMENT", "the request's target is no path"))
+        if (fault := request.framing_fault() if version in VERSIONS else "the request is not HTTP/1.1") is not None:
+            self._refuse(ProblemError.of("INVALID_ARGUMENT", fault))
             return
         self._body_bytes_max = self._door.body_bytes_max(request)
         announced = request.headers.get(b"content-length", b"")
         if announced.isdigit() and int(announced) > self._body_bytes_max:
             self._refuse(too_large(self._body_bytes_max))
             return
-        if request.headers.get(b"expect", b"").lower() == b"100-continue" and self._alone():
-            self._transport.write(CONTINUE)
+        if request.headers.get(b"expect", b"").lower() == b"100-continue" and not request.http_1_0 and self._alone():
+            self._send(CONTINUE)
         if parser.should_upgrade():
             self._expect_body_after_offer(request)
 
@@ -159,12 +187,15 @@ class HttpProtocol(asyncio.Protocol):
         self._message_bytes = 0
         self._in_head = True
         request.body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        if self._under_way is None:
+        self._deaf = self._deaf or not request.keep_alive  # RFC 9112, 9.6: what follows the last request is not looked at
+        if self._under_way is None and not self._held:
             self._begin(request)
             return
         self._ahead.append(request)
         if len(self._ahead) >= REQUESTS_AHEAD_MAX:
             self._transport.pause_reading()
+        if len(self._ahead) >= REQUESTS_PARSED_MAX:
+            self._refuse(ProblemError.of("INVALID_ARGUMENT", f"more than {REQUESTS_PARSED_MAX} requests were sent ahead"))
 
     def end_after_response(self) -> None:
         """Tell the client of a request under way, by `Connection: close`, that it is the last one on this connection."""
@@ -188,26 +219,33 @@ class HttpProtocol(asyncio.Protocol):
         self._serving = self._loop.create_task(self._serve(request))
 
     async def _serve(self, request: Request) -> None:
-        response = await self._door.answer(request)
         try:
+            response = await self._door.answer(request)
             if type(response) is not Response:
                 await self._send_stream(request, response)
             elif not self._transport.is_closing():
                 self._write(request, response)
-        except Exception:
+        except BaseException as error:
+            # Whoever waits for this answer must not wait for ever.
+            self._transport.abort()
+            if not isinstance(error, Exception):
+                raise
             LOGGER.exception("the answer to request %s could not be sent", request.request_id)
-            request.keep_alive = False
         self._end(request)
 
     def _write(self, request: Request, response: Response) -> None:
         if self._shared.draining or response.closes:
             request.keep_alive = False
-        self._transport.write(response_bytes(request, response, self._shared.date_line))
+        self._send(response_bytes(request, response, self._shared.date_line))
+
+    def _send(self, data: bytes) -> None:
+        self._written_bytes += len(data)
+        self._transport.write(data)
 
     async def _send_stream(self, request: Request, response: Response) -> None:
         if self._shared.draining:
             request.keep_alive = False
-        self._stream = StreamedBody(request, self._transport, self._shared.date_line)
+        self._stream = StreamedBody(request, self._transport, self._send, self._shared.date_line, held=self._held)
         try:
             await response.send(self._stream.send, without_body=request.method == "HEAD")
         except Exception:
@@ -224,39 +262,55 @@ class HttpProtocol(asyncio.Protocol):
         if not request.keep_alive or self._transport.is_closing():
             self._ahead.clear()
             self._transport.close()
-        elif self._ahead:
+        elif not self._held:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Begin the next request, and read more when there is none; end the connection when nothing more is to come."""
+        if self._ahead:
             self._begin(self._ahead.popleft())
-            if not self._ahead:
-                self._transport.resume_reading()
+        if not self._ahead and not self._deaf:
+            self._transport.resume_reading()
+        if self._alone() and self._refusal is not None:
+            self._refuse(self._refusal)
 
     def _watch(self) -> None:
         now, timeout = self._loop.time(), self._shared.receive_timeout_seconds
-        elapsed = now - self._receiving_since if self._receiving_since is not None else 0.0
         unsent = self._transport.get_write_buffer_size()
-        if unsent and unsent == self._unsent_bytes:
+        taken = self._written_bytes - unsent
+        if unsent and taken == self._taken_bytes:
             self._transport.abort()
             return
+        self._taken_bytes = taken
+        # Time in which this side was busy with requests before it is not the client's.
+        elapsed = now - max(self._receiving_since, self._idle_since) if self._receiving_since is not None and self._alone() else 0.0
         if elapsed >= timeout:
             self._refuse(ProblemError.of("REQUEST_TIMEOUT", f"the request did not arrive within {timeout:g} seconds"))
             elapsed = 0.0
-        elif self._receiving_since is None and self._under_way is None and now - self._idle_since >= self._shared.keep_alive_seconds:
+        elif self._receiving_since is None and self._alone() and now - self._idle_since >= self._shared.keep_alive_seconds:
             self._transport.close()
-        self._unsent_bytes = unsent
         self._watcher = self._loop.call_later(timeout - elapsed, self._watch)
 
     def _alone(self) -> bool:
         """Tell whether what arrives is the only request without an answer, so that what is written now can be meant for no other."""
         return self._under_way is None and not self._ahead
 
+    def _last_due(self) -> Request:
+        """Return the last of the requests that wait for their answers; there is one unless `_alone`."""
+        return self._ahead[-1] if self._ahead else cast("Request", self._under_way)
+
     def _refuse(self, problem: ProblemError) -> None:
-        """Send a problem, where the client would not take it for the answer to another request, and close the connection."""
+        """Send a problem and close the connection, after the answers that are due; what still arrives is not looked at."""
         if self._transport.is_closing():
             return
-        if self._alone():
-            request = self._incoming or Request.read("GET", b"/", [], self._peer, keep_alive=False)
-            request.keep_alive = False
-            self._transport.write(response_bytes(request, problem.response(uuid7_text()), self._shared.date_line))
-        self._incoming = None
+        self._deaf = True
+        request, self._incoming = self._incoming, None
+        if not self._alone():
+            self._refusal = self._refusal or problem
+            return
+        request = request or Request.read("GET", b"/", [], self._peer, keep_alive=False)
+        request.keep_alive = False
+        self._send(response_bytes(request, problem.response(uuid7_text()), self._shared.date_line))
         self._transport.close()
 
     # An offer to speak another protocol (Upgrade: h2c, which Java's client makes by itself) may be ignored: RFC 9110, 7.8. The parser
@@ -273,7 +327,8 @@ class HttpProtocol(asyncio.Protocol):
     def _expect_body_after_offer(self, request: Request) -> None:
         if b"transfer-encoding" in request.headers:
             self._refuse(ProblemError.of("INVALID_ARGUMENT", "a chunked request cannot offer to upgrade: leave out Upgrade"))
-        request.keep_alive = True
+            return
+        request.keep_alive = b"close" not in request.headers.get(b"connection", b"").lower()
         self._body_after_offer_bytes = int(request.headers.get(b"content-length", b"0"))
 
     def _take_body(self, data: bytes) -> bytes:

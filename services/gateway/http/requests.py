@@ -17,10 +17,12 @@ _USED = frozenset(
     {
         b"accept",
         b"authorization",
+        b"connection",
         b"content-encoding",
         b"content-length",
         b"content-type",
         b"expect",
+        b"host",
         b"idempotency-key",
         b"last-event-id",
         b"prefer",
@@ -82,6 +84,16 @@ class Request:
             call_id=call_id,
             request_id=request_id if request_id and REQUEST_ID.fullmatch(request_id) else call_id,
         )
+
+    def framing_fault(self) -> str | None:
+        """Return what is wrong with a head so that nobody can tell for sure what it asks for or where it ends (RFC 9112, 3.2 and 6.1)."""
+        if not self.path.startswith(b"/"):
+            return "the request's target is no path"
+        if b"host" in self.repeated or (b"host" not in self.headers and not self.http_1_0):
+            return "a request has one Host header"
+        if self.headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+            return "the only transfer encoding that is understood is chunked"
+        return None
 
     def check_head(self) -> None:
         """Raise ProblemError for headers that are too large, or repeated where two values would contradict each other."""

@@ -1,6 +1,7 @@
 """A response that is sent while it is made: what a mounted app or a long answer writes to."""
 
 import asyncio
+from collections.abc import Callable
 
 from services.gateway.http.asgi import Message
 from services.gateway.http.requests import ClientLeftError, Request
@@ -13,12 +14,17 @@ class StreamedBody:
     Without a Content-Length the body goes in chunks, or to the end of the connection for a client that speaks HTTP/1.0.
     """
 
-    def __init__(self, request: Request, transport: asyncio.WriteTransport, date_line: bytes) -> None:
+    def __init__(
+        self, request: Request, transport: asyncio.WriteTransport, write: Callable[[bytes], None], date_line: bytes, *, held: bool
+    ) -> None:
+        """`write` is how bytes get to the transport; `held` says that the client has not yet read what was sent before."""
         self._request = request
         self._transport = transport
+        self._write_bytes = write
         self._date_line = date_line
         self._room = asyncio.Event()
-        self._room.set()
+        if not held:
+            self._room.set()
         self._head = b""
         self._chunked = False
         self._bodiless = False
@@ -68,5 +74,5 @@ class StreamedBody:
                 data += b"0\r\n\r\n" if last else b""
             else:
                 data += body
-        self._transport.write(data)
+        self._write_bytes(data)
         self.whole = last
