@@ -14,7 +14,7 @@ import pytest
 from shared.local.stack import Stack
 from tests.system.office import Office
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SOURCE = Path(__file__).with_name("go")
 MODULE = "charging.example/interop/gen"
 RUN_SECONDS_MAX = 300
