@@ -25,7 +25,8 @@ export function list({ label, columns, load, link, key = (row) => row.id, select
     replace(body, rows.map(drawRow));
     const first = body.querySelector("tr[aria-current]") ?? body.querySelector("tr");
     if (first) first.tabIndex = 0;
-    if (focused !== null) [...body.children].find((row) => row.dataset.key === focused)?.focus();
+    // A row that is gone hands the keyboard on, so that who works through a queue stays in it.
+    if (focused !== null) ([...body.children].find((row) => row.dataset.key === focused) ?? first)?.focus();
     none.hidden = rows.length > 0;
   }
 

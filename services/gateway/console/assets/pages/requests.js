@@ -59,8 +59,8 @@ export function requestsPage(id, query) {
     const request = shown;
     if (await (deed === "approve" ? approve(request) : reject(request))) {
       await queue.reload();
-      await open();
       queue.focus();
+      await open();
     }
   }
 
