@@ -18,7 +18,6 @@ ROOT = Path(__file__).parents[3]
 SOURCE = Path(__file__).with_name("go")
 MODULE = "charging.example/interop/gen"
 RUN_SECONDS_MAX = 300
-PACKAGES = ("customer_charge", "identity", "options")
 
 
 def run(*command: str | Path, folder: Path) -> str:
@@ -53,7 +52,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert fetched.returncode == 0, fetched.stderr
     for plugin in ("google.golang.org/protobuf/cmd/protoc-gen-go", "google.golang.org/grpc/cmd/protoc-gen-go-grpc"):
         run(go, "build", "-o", f"bin/{plugin.rpartition('/')[2]}", plugin, folder=folder)
-    sources = [str(path.relative_to(ROOT / "protos")) for name in PACKAGES for path in (ROOT / "protos/charging" / name).rglob("*.proto")]
+    sources = [str(path.relative_to(ROOT / "protos")) for path in sorted((ROOT / "protos").rglob("*.proto"))]
     options = [f"M{source}={MODULE}/{Path(source).parent}" for source in sources]
     run(
         *(sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={ROOT / 'protos'}"),
