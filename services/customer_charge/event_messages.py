@@ -20,6 +20,11 @@ def event_message(event: Event) -> pb.Event:
     )
     if event.charge is not None:
         message.charge.CopyFrom(_charge_message(event.charge))
+    elif event.reversal is not None:
+        told = event.reversal
+        message.reversal.CopyFrom(
+            pb.EventReversal(id=told.id, charge_id=told.charge_id, customer_id=told.customer_id, amount=told.amount, reason=told.reason)
+        )
     elif event.fact is not None and event.type is EventType.CREDIT_CONFIRMED:
         message.credit.CopyFrom(pb.EventCredit(request_id=event.fact.request_id, amount=event.fact.amount))
     elif event.fact is not None:

@@ -17,6 +17,7 @@ APPEND_ONLY = {
         "charge_keys",
         "charge_events",
         "fact_events",
+        "reversal_events",
         "webhook_attempts",
         "audit_log",
     },

@@ -245,3 +245,18 @@ async def test_a_reader_beside_many_writers_sees_every_event_once_in_order(money
         await asyncio.wait({reader})
     await writer
     assert seen == list(range(1, charges + credits_posted + 1 + 1))  # and the credit that the vendor began with
+
+
+async def test_a_reversal_is_an_event_once(money: Money) -> None:
+    """What went back to the vendor is told with the balance it left, once however often it is settled; a refused reversal is not told."""
+    vendor_id, customer_id = await money.vendor(1_000), await money.customer()
+    charge_id = await money.charged(vendor_id, customer_id, 300)
+    made = await money.reverse(charge_id, 100)
+    await asyncio.gather(money.settle_reversals(), money.settle_reversals())
+    await money.spend(customer_id, 200)
+    await money.reverse(charge_id, 50)
+    await money.settle_reversals()
+    _, event = await whole_feed(money, vendor_id)
+    assert (event.seq, event.type, event.vendor_balance) == (2, EventType.CHARGE_REVERSED, 800)
+    assert event.reversal is not None
+    assert (event.reversal.id, event.reversal.charge_id, event.reversal.amount) == (made.reversal.id, charge_id, 100)

@@ -51,8 +51,20 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
+class ReversalFact:
+    """A reversal that succeeded; amount in minor units."""
+
+    id: str
+    charge_id: str
+    customer_id: int
+    amount: int
+    reason: str
+    settled_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
-    """One event; exactly one of `charge` and `fact` says what it is about. Balance in minor units, None where it is not known."""
+    """One event; exactly one of `charge`, `reversal` and `fact` says what it is about. Balance in minor units, None if not known."""
 
     vendor_id: int
     seq: int
@@ -61,6 +73,7 @@ class Event:
     vendor_balance: int | None
     charge: Charge | None = None
     fact: Fact | None = None
+    reversal: ReversalFact | None = None
 
     @property
     def name(self) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from services.customer_charge.domain.reversals import ReversalVerdict
+from services.customer_charge.operations.record_events import record_reversed
 from services.customer_charge.storage import pending_reversals, reversals, reversed_charges
 from shared.database import Connection
 
@@ -20,4 +21,5 @@ async def finish_reversals(connection: Connection, verdicts: Sequence[ReversalVe
     if finished:
         await reversed_charges.move_amounts(connection, finished)
         await pending_reversals.delete_pending(connection, sorted(moved))
+        await record_reversed(connection, finished)
     return finished

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from services.customer_charge.domain.charges import ChargeState
 from services.customer_charge.domain.events import Event, EventType, unbroken
-from services.customer_charge.storage import charges, event_feed
+from services.customer_charge.storage import charges, event_feed, reversal_events
 from shared.database import Connection, Database
 
 SCANNED_EVENTS = 256
@@ -61,6 +61,12 @@ async def _scan(connection: Connection, vendor_id: int, after: int) -> list[Even
         Event(fact.vendor_id, fact.seq, EventType(fact.kind), fact.created_at, fact.vendor_balance, fact=fact)
         for fact in facts
         if fact.seq <= after + SCANNED_EVENTS
+    ]
+    reversals = await reversal_events.list_reversal_events(connection, vendor_id, after=after, limit=SCANNED_EVENTS)
+    events += [
+        Event(vendor_id, each.seq, EventType.CHARGE_REVERSED, each.settled_at, each.vendor_balance, reversal=each)
+        for each in reversals
+        if each.seq <= after + SCANNED_EVENTS
     ]
     for seq, (charge_id, balance) in wanted.items():
         charge = told[charge_id]

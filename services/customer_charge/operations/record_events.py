@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from services.customer_charge.domain.charges import Verdict
 from services.customer_charge.domain.events import Fact, by_vendor, number_charges
-from services.customer_charge.storage import event_feed
+from services.customer_charge.domain.reversals import ReversalState, ReversalVerdict
+from services.customer_charge.storage import event_feed, reversal_events
 from shared.database import Connection, Database, Written
 
 
@@ -20,6 +21,21 @@ async def record_settled(connection: Connection, verdicts: Sequence[Verdict]) ->
     heads = await event_feed.advance_heads(connection, {vendor_id: len(each) for vendor_id, each in grouped.items()})
     rows = list(number_charges(grouped, heads))
     return [(await event_feed.insert_charge_events(connection, rows), len(rows), "rows of events")]
+
+
+async def record_reversed(connection: Connection, verdicts: Sequence[ReversalVerdict]) -> None:
+    """Give the reversals that this transaction finished their events, those that succeeded. Call it last, for the same reason."""
+    succeeded = [verdict for verdict in verdicts if verdict.state == ReversalState.SUCCEEDED]
+    if not succeeded:
+        return
+    counts = Counter(verdict.reversal.vendor_id for verdict in succeeded)
+    heads = await event_feed.advance_heads(connection, counts)
+    following = {vendor_id: heads[vendor_id] - count for vendor_id, count in counts.items()}
+    numbered = []
+    for verdict in succeeded:
+        following[verdict.reversal.vendor_id] += 1
+        numbered.append((following[verdict.reversal.vendor_id], verdict))
+    await reversal_events.insert_reversal_events(connection, numbered)
 
 
 async def append_facts(database: Database, facts: Sequence[Fact]) -> int:

@@ -252,6 +252,7 @@ class Event(_message.Message):
     CHARGE_FIELD_NUMBER: _builtins.int
     CREDIT_FIELD_NUMBER: _builtins.int
     LOW_BALANCE_FIELD_NUMBER: _builtins.int
+    REVERSAL_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Name of the event, unique in the deployment: `evt_<vendor>_<seq>`. Webhooks send it as `webhook-id`."""
     vendor_id: _builtins.int
@@ -278,6 +279,10 @@ class Event(_message.Message):
     def low_balance(self) -> Global___EventThreshold:
         """The threshold, for BALANCE_LOW."""
 
+    @_builtins.property
+    def reversal(self) -> Global___EventReversal:
+        """The reversal, for CHARGE_REVERSED."""
+
     def __init__(
         self,
         *,
@@ -290,10 +295,11 @@ class Event(_message.Message):
         charge: Global___EventCharge | None = ...,
         credit: Global___EventCredit | None = ...,
         low_balance: Global___EventThreshold | None = ...,
+        reversal: Global___EventReversal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_vendor_balance", b"_vendor_balance", "charge", b"charge", "created_at", b"created_at", "credit", b"credit", "low_balance", b"low_balance", "vendor_balance", b"vendor_balance"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_vendor_balance", b"_vendor_balance", "charge", b"charge", "created_at", b"created_at", "credit", b"credit", "low_balance", b"low_balance", "reversal", b"reversal", "vendor_balance", b"vendor_balance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_vendor_balance", b"_vendor_balance", "charge", b"charge", "created_at", b"created_at", "credit", b"credit", "id", b"id", "low_balance", b"low_balance", "seq", b"seq", "type", b"type", "vendor_balance", b"vendor_balance", "vendor_id", b"vendor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_vendor_balance", b"_vendor_balance", "charge", b"charge", "created_at", b"created_at", "credit", b"credit", "id", b"id", "low_balance", b"low_balance", "reversal", b"reversal", "seq", b"seq", "type", b"type", "vendor_balance", b"vendor_balance", "vendor_id", b"vendor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__vendor_balance: _TypeAlias = _typing.Literal["vendor_balance"]  # noqa: Y015
     _WhichOneofArgType__vendor_balance: _TypeAlias = _typing.Literal["_vendor_balance", b"_vendor_balance"]  # noqa: Y015
@@ -374,6 +380,44 @@ class EventCharge(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__external_id) -> _WhichOneofReturnType__external_id | None: ...
 
 Global___EventCharge: _TypeAlias = EventCharge  # noqa: Y015
+
+@_typing.final
+class EventReversal(_message.Message):
+    """The reversal that an event is about."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    CHARGE_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Reversal id, a UUID."""
+    charge_id: _builtins.str
+    """Id of the charge that was reversed, whole or in part."""
+    customer_id: _builtins.int
+    """The customer that the amount was taken from."""
+    amount: _builtins.int
+    """Amount that went back to the vendor, in minor units."""
+    reason: _builtins.str
+    """Why, in the caller's words."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        charge_id: _builtins.str = ...,
+        customer_id: _builtins.int = ...,
+        amount: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "charge_id", b"charge_id", "customer_id", b"customer_id", "id", b"id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EventReversal: _TypeAlias = EventReversal  # noqa: Y015
 
 @_typing.final
 class EventCredit(_message.Message):
