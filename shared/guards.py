@@ -74,6 +74,10 @@ class Guards:
         """End all streams softly and open no more: this process leaves."""
         self._streams.end_all()
 
+    async def redis_ready(self) -> bool:
+        """Tell whether the Redis of claims and limits answers."""
+        return await self._gate.redis_ready()
+
     async def close(self) -> None:
         """Conclude what the gate still holds."""
         await self._gate.close()

@@ -114,8 +114,9 @@ class GatewayApp:
         self._metrics.stop()
 
     async def ready(self) -> dict[str, bool]:
-        """Tell for each part this process needs whether it answers. Redis is not among them: the money path does without it."""
-        return {"database": await self.database.ready()} | {name: await remote.ready() for name, remote in self._remotes.items()}
+        """Tell for each part that this process uses whether it answers."""
+        own = {"database": await self.database.ready(), "redis": await self._guards.redis_ready()}
+        return own | {name: await remote.ready() for name, remote in self._remotes.items()}
 
 
 class _Remote:

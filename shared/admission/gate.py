@@ -57,6 +57,14 @@ class Gate:
         except Overloaded as error:
             log.warning("admission.conclusion_dropped", error=error.message)
 
+    async def redis_ready(self) -> bool:
+        """Tell whether Redis decides; when it does not, this process decides by itself."""
+        try:
+            await self._redis.handle([])
+        except RedisOutError:
+            return False
+        return True
+
     async def close(self) -> None:
         """Refuse new calls, carry out what waits, and close the connections."""
         await self._batcher.close()

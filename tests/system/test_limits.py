@@ -96,6 +96,8 @@ async def test_without_redis_charges_work_once_and_limits_hold_locally(
     assert office.customer_balance(contracted.customer) == 1
     with caller(url, limited.token, address) as client:
         assert_limit_holds(client, limited)
+        readiness = client.get("/ready/")
+    assert (readiness.status_code, readiness.json()["parts"]["redis"]) == (200, False)
     audit(stack)
 
 

@@ -148,3 +148,14 @@ async def test_a_part_out_of_reach_makes_the_door_unready(monkeypatch: pytest.Mo
     monkeypatch.setattr("tests.unit.gateway_http.conftest.everything_ready", unready)
     reply = await client_of().get("/ready/")
     assert (reply.status, reply.json) == (503, {"ready": False, "parts": {"database": True, "vendor_credit": False}})
+
+
+async def test_a_door_is_ready_without_redis_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Charges go on without it."""
+
+    async def without_redis() -> dict[str, bool]:
+        return {"database": True, "redis": False}
+
+    monkeypatch.setattr("tests.unit.gateway_http.conftest.everything_ready", without_redis)
+    reply = await client_of().get("/ready/")
+    assert (reply.status, reply.json) == (200, {"ready": True, "parts": {"database": True, "redis": False}})
