@@ -15,7 +15,7 @@ STATE := $(or $(CHARGING_STATE_DIR),.charging)
 WITH_STACK = test -r $(STATE)/env || { echo "nothing runs in $(STATE): start it with 'make run' in another terminal" >&2; exit 1; }; \
 	caller=$$(export -p); set -a; . $(STATE)/env; eval "$$caller"; set +a;
 
-.PHONY: help setup run demo test test-faults test-load audit bench check lint format types proto proto-lint stubs cli psql \
+.PHONY: help setup run demo test test-faults test-harness test-load audit bench check lint format types proto proto-lint stubs cli psql \
 	grpcurl-examples up down clean lock
 
 help: ## show this list
@@ -42,11 +42,14 @@ demo: $(STAMP) ## play the whole story against the running stack
 test: $(STAMP) ## all tests but the long fault and load runs
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-test-faults: $(STAMP) ## kill, freeze and cut everything under load, and check the books
+test-faults: $(STAMP) ## every crash point and one of every kind of fault, under load; FAULT_SEEDS=1 by default
 	$(BIN)/python -m pytest --timeout=0 tests/faults $(PYTEST_ARGS)
 
-test-load: $(STAMP) ## the same with many seeds, for hours: FAULT_SEEDS=50 by default
-	FAULT_SEEDS=$(or $(FAULT_SEEDS),50) $(BIN)/python -m pytest --timeout=0 tests/faults $(PYTEST_ARGS)
+test-harness: $(STAMP) ## prove the fault harness: every seeded bug is caught, and the tree as it is passes
+	$(BIN)/python -m pytest --timeout=0 tests/unit/test_seeded_bugs.py tests/faults/test_quick.py tests/faults/test_seeded_bugs.py $(PYTEST_ARGS)
+
+test-load: $(STAMP) ## random kills of everything for LOAD_SECONDS=3600, seed after seed; goes on where it was stopped
+	$(BIN)/python -m tests.faults.load_run
 
 audit: $(STAMP) ## check every entry of both services' books in the running stack
 	@$(WITH_STACK) exec $(BIN)/python -m services.customer_charge.audit

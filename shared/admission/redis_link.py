@@ -92,6 +92,13 @@ class RedisLink:
 
     async def _evaluate(self, keys: Sequence[bytes | str], arguments: Sequence[bytes | str | int]) -> object:
         try:
+            return await self._evaluate_on_a_connection(keys, arguments)
+        except RuntimeError as error:
+            # What uvloop raises for a write to a connection that was reset while it lay idle; redis-py does not know it for what it is.
+            raise ConnectionResetError(str(error)) from error
+
+    async def _evaluate_on_a_connection(self, keys: Sequence[bytes | str], arguments: Sequence[bytes | str | int]) -> object:
+        try:
             return await self._client.execute_command("EVALSHA", self._sha, len(keys), *keys, *arguments)
         except NoScriptError:  # a restart or SCRIPT FLUSH: sent whole once, Redis keeps it again
             return await self._client.execute_command("EVAL", self._source, len(keys), *keys, *arguments)

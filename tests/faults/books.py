@@ -1,4 +1,4 @@
-"""The check of all books, by the code of `make audit`, in this process."""
+"""The check of all books and audit logs, by the code of `make audit`, in this process."""
 
 import asyncio
 from collections.abc import Mapping
@@ -12,8 +12,10 @@ def check_all_books(environment: Mapping[str, str]) -> list[str]:
     settings = CustomerChargeSettings(
         database_url=environment["CHARGING_CUSTOMER_CHARGE_DATABASE_URL"],
         vendor_credit_address=environment["CHARGING_VENDOR_CREDIT_ADDRESS"],
+        identity_address=environment["CHARGING_IDENTITY_ADDRESS"],
         keys_dir=environment["CHARGING_KEYS_DIR"],
         profile="development",
     )
-    books = asyncio.run(audit(settings))
-    return [*books.findings, *([f"drift of {books.drift}"] if books.drift else [])]
+    books, logs = asyncio.run(audit(settings))
+    findings = [*books.findings, *(finding for log in logs for finding in log.findings)]
+    return [*findings, *([f"drift of {books.drift}"] if books.drift else [])]

@@ -14,6 +14,7 @@ CHARGE_PATH = "/api/customer/increase-credit/"
 BATCH_PATH = "/api/customer/increase-credit/batch/"
 SUBMIT_PATH = "/api/vendor/submit-request/"
 APPROVE_PATH = "/api/vendor/approve-request/"
+RESOLVE_PATH = "/api/customer/charges/resolve/"
 REJECT_PATH = "/api/vendor/reject-request/"
 
 PAUSE_SECONDS = 0.1
@@ -126,7 +127,7 @@ class RetryingClient:
                 self._history.add("invoke", kind, each, wanted=wish)
             try:
                 sent = headers | ({"Idempotency-Key": key} if key else {})
-                answer = await self._http.request(method, path, json=body, headers=sent)
+                answer = await self._http.request(method, path, json=body if method != "GET" else None, headers=sent)
             except httpx.TransportError as error:
                 event, detail, pause = "unknown", type(error).__name__, PAUSE_SECONDS
             else:

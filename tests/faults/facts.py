@@ -22,6 +22,12 @@ class Facts:
     pending: list[Any]
     customers: list[Any]
     customer_entries: list[Any]
+    reversals: list[Any]
+    reversal_credits: list[Any]
+    pending_reversals: list[Any]
+    feed_heads: list[Any]
+    charge_events: list[Any]
+    fact_events: list[Any]
 
     def seconds_to_final(self, healed_at: datetime) -> list[float]:
         """Return how long each charge that was not final at that time, or was accepted later, took from then on; sorted."""
@@ -33,7 +39,9 @@ class Facts:
 
 
 OF_VENDORS = {
-    "vendors": "SELECT id, credit_limit, balance, last_seq, last_hash FROM vendor_credit.vendors WHERE id = ANY(%(vendors)s) ORDER BY id",
+    "vendors": """
+        SELECT id, credit_limit, balance, last_seq, last_hash, stop_reason
+        FROM vendor_credit.vendors WHERE id = ANY(%(vendors)s) ORDER BY id""",
     "vendor_entries": """
         SELECT vendor_id, seq, amount, balance_after, kind, reference, created_at, hash
         FROM vendor_credit.vendor_entries WHERE vendor_id = ANY(%(vendors)s) ORDER BY vendor_id, seq""",
@@ -44,22 +52,38 @@ OF_VENDORS = {
         SELECT charge_id::text AS charge_id, vendor_id, amount, outcome, reason, available, shortfall
         FROM vendor_credit.debit_decisions WHERE vendor_id = ANY(%(vendors)s) ORDER BY 1""",
     "charges": """
-        SELECT id::text AS id, vendor_id, customer_id, amount, state, failure_reason, created_at, settled_at
+        SELECT id::text AS id, vendor_id, customer_id, amount, state, failure_reason, created_at, settled_at,
+            coalesce(reserved_amount, 0) AS reserved_amount, coalesce(reversed_amount, 0) AS reversed_amount
         FROM customer_charge.charges WHERE vendor_id = ANY(%(vendors)s) ORDER BY id""",
     "keys": """
-        SELECT vendor_id, key, state, charge_id::text AS charge_id, customer_id, amount
+        SELECT vendor_id, key, state, charge_id::text AS charge_id, customer_id, amount, reversal_id::text AS reversal_id
         FROM customer_charge.charge_keys WHERE vendor_id = ANY(%(vendors)s) ORDER BY vendor_id, key""",
     "pending": """
         SELECT charge_id::text AS charge_id, vendor_id, blocked
         FROM customer_charge.pending_charges WHERE vendor_id = ANY(%(vendors)s) ORDER BY 1""",
     "customers": """
-        SELECT id, balance, last_seq FROM customer_charge.customers
+        SELECT id, balance, last_seq, stop_reason FROM customer_charge.customers
         WHERE id IN (SELECT customer_id FROM customer_charge.charges WHERE vendor_id = ANY(%(vendors)s)) ORDER BY id""",
     "customer_entries": """
         SELECT customer_id, seq, vendor_id, amount, balance_after, kind, reference::text AS reference, created_at
         FROM customer_charge.customer_entries
         WHERE customer_id IN (SELECT customer_id FROM customer_charge.charges WHERE vendor_id = ANY(%(vendors)s))
         ORDER BY customer_id, seq""",
+    "reversals": """
+        SELECT id::text AS id, charge_id::text AS charge_id, vendor_id, customer_id, amount, state
+        FROM customer_charge.reversals WHERE vendor_id = ANY(%(vendors)s) ORDER BY id""",
+    "reversal_credits": """
+        SELECT reversal_id::text AS reversal_id, vendor_id, amount
+        FROM vendor_credit.reversal_credits WHERE vendor_id = ANY(%(vendors)s) ORDER BY 1""",
+    "pending_reversals": """
+        SELECT reversal_id::text AS reversal_id FROM customer_charge.pending_reversals WHERE vendor_id = ANY(%(vendors)s) ORDER BY 1""",
+    "feed_heads": "SELECT vendor_id, last_seq FROM customer_charge.event_heads WHERE vendor_id = ANY(%(vendors)s) ORDER BY 1",
+    "charge_events": """
+        SELECT vendor_id, last_seq, charge_ids::text[] AS charge_ids
+        FROM customer_charge.charge_events WHERE vendor_id = ANY(%(vendors)s) ORDER BY vendor_id, last_seq""",
+    "fact_events": """
+        SELECT vendor_id, seq, kind, entry_seq, amount, request_id
+        FROM customer_charge.fact_events WHERE vendor_id = ANY(%(vendors)s) ORDER BY vendor_id, seq""",
 }
 
 
@@ -75,11 +99,13 @@ def read_facts(admin_url: str, vendors: Sequence[int]) -> Facts:
 UNSETTLED = """
 SELECT (SELECT count(*) FROM customer_charge.pending_charges WHERE vendor_id = ANY(%(vendors)s))
      + (SELECT count(*) FROM vendor_credit.credit_requests WHERE vendor_id = ANY(%(vendors)s) AND state = 2)
+     + (SELECT count(*) FROM customer_charge.pending_reversals WHERE vendor_id = ANY(%(vendors)s))
+     + (SELECT count(*) FROM vendor_credit.fact_outbox WHERE vendor_id = ANY(%(vendors)s))
 """
 
 
 def count_unsettled(admin_url: str, vendors: Sequence[int]) -> int:
-    """Return how much work is left for these vendors: charges that are not final, and approved credit that is not posted."""
+    """Return how much is left to do for these vendors: charges, reversals, approved credit, and facts for the feed."""
     with psycopg.connect(admin_url, autocommit=True) as connection:
         row = connection.execute(UNSETTLED, {"vendors": list(vendors)}).fetchone()
     assert row is not None

@@ -17,7 +17,7 @@ from threading import Lock
 from typing import Any, Literal, Self
 
 Event = Literal["invoke", "ok", "fail", "unknown"]
-Kind = Literal["charge", "submit", "approve", "reject", "vendor", "customer", "user", "read"]
+Kind = Literal["charge", "submit", "approve", "reject", "reverse", "resolve", "vendor", "customer", "user", "read"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Story:
     wanted: list[dict[str, Any]] = field(default_factory=list)
     told: list[dict[str, Any]] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
-    unknown: int = 0
+    doubts: list[str] = field(default_factory=list)
 
 
 def stories_of(lines: Iterable[Line]) -> list[Story]:
@@ -98,7 +98,7 @@ def stories_of(lines: Iterable[Line]) -> list[Story]:
         elif line.event == "fail":
             story.refusals.append(line.detail)
         elif line.event == "unknown":
-            story.unknown += 1
+            story.doubts.append(line.detail)
     return list(stories.values())
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from tests.faults.facts import Facts
 from tests.faults.history import Line, Story, stories_of
-from tests.faults.model import CONFIRMED, ONE_EFFECT, PROMISES, REJECTED, USED, Finding, replay
+from tests.faults.model import CONFIRMED, ONE_EFFECT, PROMISES, REJECTED, SEALED, USED, USED_FOR_REVERSAL, Finding, replay
+from tests.faults.model_reversals import replay_feeds, replay_reversals
 
 STATUSES = {1: "accepted", 2: "succeeded", 3: "failed"}
 REQUEST_STATUSES = {1: "pending", 2: "approved", 3: "confirmed", 4: "rejected"}
@@ -15,13 +16,14 @@ ITEM_REUSED = "item IDEMPOTENCY_KEY_REUSED"
 
 def judge(facts: Facts, lines: Iterable[Line]) -> list[Finding]:
     """Return every broken promise of a run that has come to rest. Keys name one wish in a run, whatever the vendor."""
-    return [*replay(facts), *_promises(facts, stories_of(lines))]
+    return [*replay(facts), *replay_reversals(facts), *replay_feeds(facts), *_promises(facts, stories_of(lines))]
 
 
 def _promises(facts: Facts, stories: list[Story]) -> Iterator[Finding]:
     keys = {row.key: row for row in facts.keys}
     charges = {charge.id: charge for charge in facts.charges}
     requests = {request.id: request for request in facts.requests}
+    reversals = {reversal.id: reversal for reversal in facts.reversals}
     for story in stories:
         if story.kind == "charge":
             yield from _charge_story(story, keys.get(story.key), charges)
@@ -31,10 +33,23 @@ def _promises(facts: Facts, stories: list[Story]) -> Iterator[Finding]:
             yield from _decision_story(story, requests)
         elif story.kind == "submit":
             yield from _submit_story(story, requests)
-    asked = {story.key for story in stories if story.kind == "charge"}
+        elif story.kind == "reverse":
+            yield from _reversal_story(story, keys.get(story.key), reversals)
+        elif story.kind == "resolve":
+            yield from _resolution_story(story, keys.get(story.key), charges)
+    yield from _breakdowns(stories)
+    asked = {story.key for story in stories if story.kind in {"charge", "reverse", "resolve"}}
     for key in keys.keys() - asked:
-        yield Finding(PROMISES, f"key {key} made a charge that nobody asked for")
+        yield Finding(PROMISES, f"key {key} was used by nobody, and stands for something")
     yield from _requests_asked_for(stories, requests)
+
+
+def _breakdowns(stories: list[Story]) -> Iterator[Finding]:
+    """Yield each error that nobody foresaw: a finding, also when asking again mended it."""
+    for story in stories:
+        yield from (
+            Finding(PROMISES, f"{story.kind} {story.key} was answered {detail}") for detail in story.doubts if detail.startswith("500")
+        )
 
 
 def _charge_story(story: Story, key: Any, charges: dict[str, Any]) -> Iterator[Finding]:
@@ -52,12 +67,33 @@ def _charge_story(story: Story, key: Any, charges: dict[str, Any]) -> Iterator[F
     payload = {"vendor": key.vendor_id, "customer": key.customer_id, "amount": key.amount}
     if key.state == USED and payload not in story.wanted:
         yield Finding(PROMISES, f"key {story.key} stands for {payload}, and asked for was {story.wanted}")
-    if not story.told and not story.unknown and key.state == USED:
+    if not story.told and not story.doubts and key.state == USED:
         yield Finding(PROMISES, f"key {story.key} was refused ({story.refusals}), and made a charge")
     if len(story.wanted) == 1 and {REUSED, ITEM_REUSED} & set(story.refusals):
         yield Finding(PROMISES, f"key {story.key} asked for one thing only, and was told that it asked for two")
-    if len(story.wanted) > 1 and len(story.told) and not {REUSED, ITEM_REUSED} & set(story.refusals) and not story.unknown:
+    if len(story.wanted) > 1 and len(story.told) and not {REUSED, ITEM_REUSED} & set(story.refusals) and not story.doubts:
         yield Finding(ONE_EFFECT, f"key {story.key} asked for two things, and nobody was told so")
+
+
+def _reversal_story(story: Story, key: Any, reversals: dict[str, Any]) -> Iterator[Finding]:
+    for told in story.told:
+        reversal = reversals.get(told["id"])
+        if key is None or key.reversal_id != told["id"] or reversal is None:
+            yield Finding(PROMISES, f"key {story.key} was told {told}, and the books hold {key} and {reversal}")
+        elif told["status"] not in {"accepted", STATUSES[reversal.state]}:
+            yield Finding(PROMISES, f"key {story.key} was told {told}, and the reversal is {STATUSES[reversal.state]}")
+    if key is not None and key.state == USED_FOR_REVERSAL and not story.told and not story.doubts:
+        yield Finding(PROMISES, f"key {story.key} was refused ({story.refusals}), and reversed something")
+
+
+def _resolution_story(story: Story, key: Any, charges: dict[str, Any]) -> Iterator[Finding]:
+    """Whoever was told `sealed` is told so for ever; whoever was told of a charge finds it."""
+    for told in story.told:
+        if told["status"] == "sealed":
+            if key is None or key.state != SEALED:
+                yield Finding(PROMISES, f"key {story.key} was said to be sealed, and the books hold {key}")
+        elif key is None or key.charge_id != told["id"] or told["status"] not in {"accepted", STATUSES[charges[told["id"]].state]}:
+            yield Finding(PROMISES, f"key {story.key} was resolved as {told}, and the books hold {key}")
 
 
 def _read_story(story: Story, charges: dict[str, Any]) -> Iterator[Finding]:
@@ -84,7 +120,7 @@ def _decision_story(story: Story, requests: dict[int, Any]) -> Iterator[Finding]
     if story.told and (request is None or request.state != wanted):
         state = REQUEST_STATUSES[request.state] if request is not None else "missing"
         yield Finding(PROMISES, f"{story.key} was answered, and the request is {state}")
-    if not story.told and not story.unknown and request is not None and request.state == wanted:
+    if not story.told and not story.doubts and request is not None and request.state == wanted:
         yield Finding(PROMISES, f"{story.key} was refused ({story.refusals}), and was done")
 
 

@@ -15,8 +15,10 @@ ACCEPTED, SUCCEEDED, FAILED = 1, 2, 3
 APPROVED, CONFIRMED, REJECTED = 2, 3, 4
 DEBITED, REFUSED = 1, 2
 INSUFFICIENT_CREDIT = 1
-CREDIT, CHARGE = 1, 2
-USED, SEALED = 1, 2
+CREDIT, CHARGE, REVERSAL = 1, 2, 3
+CUSTOMER_CHARGE, CUSTOMER_REVERSAL = 1, 2
+USED, SEALED, USED_FOR_REVERSAL = 1, 2, 3
+CREDIT_CONFIRMED = 4
 
 
 class Finding(NamedTuple):
@@ -40,6 +42,9 @@ def replay(facts: Facts) -> Iterator[Finding]:
     for customer in facts.customers:
         yield from _customer_ledger(customer, credited[customer.id], facts)
     yield from _conservation(facts)
+    for account in (*facts.vendors, *facts.customers):
+        if account.stop_reason is not None:
+            yield Finding(PROMISES, f"an account was stopped, and its books are whole: {account.stop_reason}")
 
 
 def _effects(facts: Facts) -> Iterator[Finding]:
@@ -58,7 +63,7 @@ def _effects(facts: Facts) -> Iterator[Finding]:
     yield from _repeated(ONE_EFFECT, "vendor entry", ((entry.kind, entry.reference) for entry in facts.vendor_entries))
     yield from _repeated(ONE_EFFECT, "customer entry", ((entry.kind, entry.reference) for entry in facts.customer_entries))
     debited = {entry.reference: entry for entry in facts.vendor_entries if entry.kind == CHARGE}
-    credited = {entry.reference: entry for entry in facts.customer_entries}
+    credited = {entry.reference: entry for entry in facts.customer_entries if entry.kind == CUSTOMER_CHARGE}
     pending = {row.charge_id for row in facts.pending}
     for charge in facts.charges:
         if keyed[charge.id] != 1:
@@ -107,7 +112,7 @@ def _vendor_ledger(vendor: Any, entries: list[Any], facts: Facts) -> Iterator[Fi
             posted.add(entry.reference)
             if request is None or request.state != CONFIRMED or request.amount != entry.amount:
                 yield Finding(CONSERVATION, f"{where}: credit of {entry.amount} for request {request}")
-        elif entry.kind != CHARGE:
+        elif entry.kind not in {CHARGE, REVERSAL}:
             yield Finding(LEDGERS, f"{where}: kind {entry.kind} is not known")
         moment = entry.created_at
     if (vendor.balance, vendor.last_seq, vendor.last_hash) != (balance, len(entries), digest):

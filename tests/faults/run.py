@@ -20,6 +20,7 @@ from tests.system.office import Office
 CREDIT = 3_000
 """What each vendor of a run begins with: it runs out now and then, so charges are refused too."""
 
+MOST_SHOWN = 20
 QUIET_SECONDS = 30.0
 FINAL_SECONDS_P99 = 10.0
 """After healing every charge becomes final within this time (99 of 100)."""
@@ -57,10 +58,12 @@ def play(
     strikes: int = 3,
     per_second: float = 100.0,
     heal: Callable[[], object] = lambda: None,
+    true_times: bool = True,
 ) -> Verdict:
     """Strike several times, at moments that the seed chooses, heal, and fail the test if any promise was broken.
 
     `strike` returns once the fault is over or its victim's successor lives. At least `charges` charges are answered.
+    Without `true_times` the times in the rows are not to be believed, and how long it took to settle is measured from outside.
     """
     world = make_world(office, credit=CREDIT)
     moments = sorted(Random(seed).sample(range(charges // 20, charges * 9 // 10), strikes))
@@ -72,19 +75,21 @@ def play(
         heal()
         healed_at = datetime.now(UTC)
         stack.wait_ready()
-    verdict = settle(stack, world, work, healed_at)
-    assert verdict.findings == [], f"seed {seed}, history {history}"
+    verdict = settle(stack, world, work, healed_at, true_times=true_times)
+    assert verdict.findings == [], "\n".join([f"seed {seed}, history {history}", *verdict.findings[:MOST_SHOWN]])
     return verdict
 
 
-def settle(stack: Stack, world: World, work: Workload, healed_at: datetime) -> Verdict:
+def settle(stack: Stack, world: World, work: Workload, healed_at: datetime, *, true_times: bool = True) -> Verdict:
     """Wait until nothing is under way, and judge: every invariant, every promise, and the time it took."""
     wait_until(lambda: count_unsettled(stack.choices.admin_url, world.vendors) == 0, "everything to be final", QUIET_SECONDS)
+    quiet_seconds = (datetime.now(UTC) - healed_at).total_seconds()
     facts = read_facts(stack.choices.admin_url, world.vendors)
     findings = [f"invariant {finding.invariant}: {finding.text}" for finding in judge(facts, work.history.lines)]
     findings += [f"invariant 3: {finding}" for finding in work.findings]
     findings += [f"audit: {finding}" for finding in check_all_books(stack.environment)]
-    verdict = Verdict(findings, len(facts.charges), facts.seconds_to_final(healed_at), facts, work.history.lines)
+    seconds_to_final = facts.seconds_to_final(healed_at) if true_times else [quiet_seconds]
+    verdict = Verdict(findings, len(facts.charges), seconds_to_final, facts, work.history.lines)
     if verdict.p99 > FINAL_SECONDS_P99:
-        findings.append(f"99 of 100 charges were final {verdict.p99:.1f} s after healing, not {FINAL_SECONDS_P99:g}")
+        findings.append(f"invariant 1: 99 of 100 charges were final {verdict.p99:.1f} s after healing, not {FINAL_SECONDS_P99:g}")
     return verdict

@@ -3,7 +3,8 @@
 import os
 import signal
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from shared.local.stack import Stack
 from tests.support import wait_until
@@ -21,14 +22,23 @@ def kill(stack: Stack, name: str, number: signal.Signals = signal.SIGKILL) -> No
     wait_until(lambda: stack.pids().get(name, pid) != pid, f"a successor of {name}", seconds=30)
 
 
-def freeze(stack: Stack, names: Iterable[str], seconds: float) -> None:
-    """Freeze processes or engines for so long: they hold what they held, say nothing, and then go on as if nothing had been."""
+@contextmanager
+def frozen(stack: Stack, *names: str) -> Iterator[None]:
+    """Freeze processes or engines for a while: they hold what they held, say nothing, and then go on as if nothing had been."""
     pids = [stack.engines[name].pid if name in stack.engines else stack.pids()[name] for name in names]
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
-    last(seconds)
-    for pid in pids:
-        os.kill(pid, signal.SIGCONT)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def freeze(stack: Stack, names: Iterable[str], seconds: float) -> None:
+    """Freeze processes or engines for so long."""
+    with frozen(stack, *names):
+        last(seconds)
 
 
 def last(seconds: float) -> None:

@@ -10,7 +10,17 @@ from typing import Any, Self
 import httpx
 import uvloop
 
-from tests.faults.client import APPROVE_PATH, CHARGE_PATH, PATIENCE_SECONDS, REJECT_PATH, SUBMIT_PATH, Order, RetryingClient, Wish
+from tests.faults.client import (
+    APPROVE_PATH,
+    CHARGE_PATH,
+    PATIENCE_SECONDS,
+    REJECT_PATH,
+    RESOLVE_PATH,
+    SUBMIT_PATH,
+    Order,
+    RetryingClient,
+    Wish,
+)
 from tests.faults.history import History
 from tests.faults.world import CREDIT_LIMIT, World
 from tests.support import wait_until
@@ -21,10 +31,13 @@ WAIT_SECONDS = 2
 AMOUNT_MAX = 40
 CREDIT_EVERY_SECONDS = 0.4
 READ_EVERY_SECONDS = 0.1
+TAKE_BACK_EVERY_SECONDS = 0.15
+WHOLE_SHARE = 0.4
+"""Of the reversals, those that take back all that is left."""
 
 
 class Workload:
-    """A stream of charges of every manner, with credit asked for, granted and rejected beside it, and reads of what was promised.
+    """A stream of charges of every manner; beside it credit is asked for, granted and rejected, charges are reversed, promises are read.
 
     Entering starts it; leaving begins nothing more and waits until every wish is answered or given up. `per_second` is the number of
     charges, `bulk_share` the part of them that travels in bulk calls.
@@ -86,6 +99,7 @@ class Workload:
             beside = [
                 tasks.create_task(self._ask_for_credit(RetryingClient(submitter, self.history), RetryingClient(approver, self.history))),
                 tasks.create_task(self._read(partner)),
+                tasks.create_task(self._take_back(RetryingClient(partner, self.history))),
             ]
             await self._charge(RetryingClient(partner, self.history))
             await asyncio.wait(beside)
@@ -115,7 +129,7 @@ class Workload:
         if manner < 0.14:
             return self._plain(client, order), 1
         if manner < 0.18:
-            return client.charge_once(order, timeout_seconds=random.uniform(0.01, 0.3)), 1
+            return self._given_up(client, order, random.uniform(0.01, 0.3)), 1
         if manner < 0.24:
             return self._doubled(client, order), 1
         if manner < 0.27:
@@ -136,6 +150,30 @@ class Workload:
     async def _doubled(self, client: RetryingClient, order: Order) -> None:
         """Send the same wish twice at once, as two threads of a partner might."""
         await asyncio.gather(self._plain(client, order), self._plain(client, order))
+
+    async def _given_up(self, client: RetryingClient, order: Order, timeout_seconds: float) -> None:
+        """Hang up, and now and then ask what became of it and send it once more: sealed or made, it stays so."""
+        await client.charge_once(order, timeout_seconds=timeout_seconds)
+        if order.amount % 2:
+            wish = Wish("resolve", order.key, RESOLVE_PATH, {"vendor": order.vendor, "idempotency_key": order.key})
+            await asyncio.gather(client.write(wish), client.charge_once(order, timeout_seconds=timeout_seconds))
+
+    async def _take_back(self, client: RetryingClient) -> None:
+        """Reverse charges, in part, whole and more than whole, each wish once or twice at once."""
+        random = Random(self._name)
+        number = 0
+        while not self._ending.is_set():
+            await asyncio.sleep(TAKE_BACK_EVERY_SECONDS)
+            if not self._told:
+                continue
+            number += 1
+            path = f"/api/customer/charges/{random.choice(self._told)}/reverse/"
+            amount: dict[str, Any] = {} if random.random() < WHOLE_SHARE else {"amount": random.randint(1, AMOUNT_MAX // 2)}
+            wishes = [
+                Wish("reverse", f"{self._name}-reverse-{number}-{which}", path, {"reason": "wrong number", **amount})
+                for which in random.choice(["a", "aa", "ab"])
+            ]
+            await asyncio.gather(*[client.write(wish) for wish in wishes])
 
     async def _reused(self, client: RetryingClient, order: Order) -> None:
         """Use a key again for another amount: one of the two is refused, always the same one."""

@@ -84,10 +84,14 @@ class Office:
         """Make a vendor and give it credit; return its id once the credit is on its balance."""
         vendor = int(self.post("/api/vendor/", {"name": f"v-{uuid4()}", "credit_limit": credit_limit})["data"]["id"])
         if credit:
-            request = self.post("/api/vendor/submit-request/", {"requester": vendor, "amount": credit})["data"]
-            _answer(self._approver.post("/api/vendor/approve-request/", json={"request_credit_id": request["id"]}))
+            self.approved(vendor, credit)
             wait_until(lambda: self.balance(vendor) == credit, f"{credit} on vendor {vendor}")
         return vendor
+
+    def approved(self, vendor: int, amount: int) -> None:
+        """Ask for credit and approve it; it is posted before the next charge is decided."""
+        request = self.post("/api/vendor/submit-request/", {"requester": vendor, "amount": amount})["data"]
+        _answer(self._approver.post("/api/vendor/approve-request/", json={"request_credit_id": request["id"]}))
 
     def customer(self) -> int:
         """Make a customer; return its id."""

@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 async def sweep_charges(database: Database, ledger: VendorLedger, *, limit: int) -> int:
     """Settle every slot with overdue work, in this process, whatever broker and locks say; return how many charges were finished."""
     async with database.reading() as connection:
-        slots = await pending_charges.overdue_slots(connection, utc_now() - OVERDUE)
+        slots = await pending_charges.overdue_slots(connection, utc_now() - OVERDUE, utc_now() + OVERDUE)
     finished = 0
     for slot in slots:
         try:

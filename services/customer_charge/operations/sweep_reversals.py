@@ -13,6 +13,6 @@ async def sweep_reversals(database: Database, ledger: ReversalLedger, *, limit: 
     Raises Unavailable.
     """
     async with database.reading() as connection:
-        if not await pending_reversals.overdue(connection, utc_now() - OVERDUE):
+        if not await pending_reversals.overdue(connection, utc_now() - OVERDUE, utc_now() + OVERDUE):
             return 0
     return await settle_reversals(database, ledger, limit=limit)

@@ -80,14 +80,14 @@ async def unblock_customer(connection: Connection, customer_id: int) -> None:
 OVERDUE_SLOTS = """
 SELECT DISTINCT slot
 FROM pending_charges
-WHERE accepted_at < %(before)s AND NOT blocked
+WHERE (accepted_at < %(oldest)s OR accepted_at > %(newest)s) AND NOT blocked
 ORDER BY slot
 """
 
 
-async def overdue_slots(connection: Connection, before: datetime) -> list[int]:
-    """Return the slots with work accepted before the given time."""
-    cursor = await connection.execute(OVERDUE_SLOTS, {"before": before})
+async def overdue_slots(connection: Connection, oldest: datetime, newest: datetime) -> list[int]:
+    """Return the slots with work accepted before `oldest`, or after `newest`: by a clock that ran ahead, so that its age is unknown."""
+    cursor = await connection.execute(OVERDUE_SLOTS, {"oldest": oldest, "newest": newest})
     return [row[0] for row in await cursor.fetchall()]
 
 

@@ -64,10 +64,12 @@ async def block_pending(connection: Connection, reversal_ids: Sequence[str]) -> 
     await connection.execute(BLOCK_PENDING, {"reversal_ids": uuid_array(reversal_ids)})
 
 
-OVERDUE = "SELECT EXISTS (SELECT FROM pending_reversals WHERE accepted_at < %(before)s AND NOT blocked)"
+OVERDUE = """
+SELECT EXISTS (SELECT FROM pending_reversals WHERE (accepted_at < %(oldest)s OR accepted_at > %(newest)s) AND NOT blocked)
+"""
 
 
-async def overdue(connection: Connection, before: datetime) -> bool:
-    """Tell whether there is work that was accepted before the given time."""
-    cursor = await connection.execute(OVERDUE, {"before": before})
+async def overdue(connection: Connection, oldest: datetime, newest: datetime) -> bool:
+    """Tell whether there is work that was accepted before `oldest`, or after `newest`: by a clock that ran ahead."""
+    cursor = await connection.execute(OVERDUE, {"oldest": oldest, "newest": newest})
     return await cursor.fetchone() == (True,)
