@@ -27,6 +27,7 @@ class Facts:
     pending_reversals: list[Any]
     feed_heads: list[Any]
     charge_events: list[Any]
+    reversal_events: list[Any]
     fact_events: list[Any]
 
     def seconds_to_final(self, healed_at: datetime) -> list[float]:
@@ -81,6 +82,9 @@ OF_VENDORS = {
     "charge_events": """
         SELECT vendor_id, last_seq, charge_ids::text[] AS charge_ids
         FROM customer_charge.charge_events WHERE vendor_id = ANY(%(vendors)s) ORDER BY vendor_id, last_seq""",
+    "reversal_events": """
+        SELECT vendor_id, seq, reversal_id::text AS reversal_id
+        FROM customer_charge.reversal_events WHERE vendor_id = ANY(%(vendors)s) ORDER BY vendor_id, seq""",
     "fact_events": """
         SELECT vendor_id, seq, kind, entry_seq, amount, request_id
         FROM customer_charge.fact_events WHERE vendor_id = ANY(%(vendors)s) ORDER BY vendor_id, seq""",

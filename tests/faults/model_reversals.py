@@ -56,7 +56,7 @@ def replay_feeds(facts: Facts) -> Iterator[Finding]:
     for row in facts.charge_events:
         numbers[row.vendor_id] += range(row.last_seq - len(row.charge_ids) + 1, row.last_seq + 1)
         shown.update(row.charge_ids)
-    for event in facts.fact_events:
+    for event in (*facts.reversal_events, *facts.fact_events):
         numbers[event.vendor_id].append(event.seq)
     heads = {row.vendor_id: row.last_seq for row in facts.feed_heads}
     for vendor, given in numbers.items():
@@ -66,6 +66,10 @@ def replay_feeds(facts: Facts) -> Iterator[Finding]:
     for charge in facts.charges:
         if charge.state != ACCEPTED and not shown[charge.id]:
             yield Finding(PROMISES, f"charge {charge.id} is final, and its vendor's feed does not say so")
+    told = Counter(event.reversal_id for event in facts.reversal_events)
+    for reversal in facts.reversals:
+        if told[reversal.id] != (1 if reversal.state == SUCCEEDED else 0):
+            yield Finding(PROMISES, f"reversal {reversal.id} in state {reversal.state} is in the feed {told[reversal.id]} times")
     confirmed: Counter[Any] = Counter(event.request_id for event in facts.fact_events if event.kind == CREDIT_CONFIRMED)
     for request in facts.requests:
         wanted = 1 if request.state == CONFIRMED else 0
