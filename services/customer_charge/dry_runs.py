@@ -51,4 +51,11 @@ def _refusal(verdict: Verdict) -> ChargingError | None:
         return FailedPrecondition(f"vendor {verdict.charge.vendor_id} is suspended", reason="VENDOR_SUSPENDED", metadata=vendor)
     if verdict.reason == FailureReason.ACCOUNT_STOPPED:
         return FailedPrecondition(f"vendor {verdict.charge.vendor_id} is stopped", reason="ACCOUNT_STOPPED", metadata=vendor)
+    if verdict.reason == FailureReason.DUPLICATE_CHARGE:
+        charge = verdict.charge
+        return FailedPrecondition(
+            f"vendor {charge.vendor_id} has just charged customer {charge.customer_id} the same amount of {charge.amount}",
+            reason="DUPLICATE_CHARGE",
+            metadata={**vendor, "customer_id": str(charge.customer_id), "amount": str(charge.amount)},
+        )
     return NotFound.of("vendor", verdict.charge.vendor_id, "vendor_id")

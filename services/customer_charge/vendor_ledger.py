@@ -21,6 +21,7 @@ FAILURE_REASONS = {
     vendor_credit_pb2.REFUSAL_REASON_INSUFFICIENT_CREDIT: FailureReason.INSUFFICIENT_CREDIT,
     vendor_credit_pb2.REFUSAL_REASON_VENDOR_SUSPENDED: FailureReason.VENDOR_SUSPENDED,
     vendor_credit_pb2.REFUSAL_REASON_VENDOR_NOT_FOUND: FailureReason.VENDOR_NOT_FOUND,
+    vendor_credit_pb2.REFUSAL_REASON_DUPLICATE_CHARGE: FailureReason.DUPLICATE_CHARGE,
     vendor_credit_pb2.REFUSAL_REASON_ACCOUNT_STOPPED: FailureReason.ACCOUNT_STOPPED,
 }
 """The vendor ledger's refusal reasons as those of a failed charge."""
@@ -89,7 +90,12 @@ class VendorCreditClient:
 def _debits(pending: Sequence[PendingCharge]) -> list[vendor_credit_pb2.Debit]:
     return [
         vendor_credit_pb2.Debit(
-            charge_id=charge.charge_id, vendor_id=charge.vendor_id, amount=charge.amount, customer_stopped=charge.customer_stopped
+            charge_id=charge.charge_id,
+            vendor_id=charge.vendor_id,
+            amount=charge.amount,
+            customer_id=charge.customer_id,
+            allow_duplicate=charge.allow_duplicate,
+            customer_stopped=charge.customer_stopped,
         )
         for charge in pending
     ]

@@ -20,7 +20,7 @@ from tests.contract.stack import PASSWORD
 from tests.contract.webhook_requests import OF_ENDPOINT, creatable, our_endpoint
 from tests.contract.world import CHARGE, MISSING_CHARGE, MISSING_ID, World
 
-NOTES: Mapping[str, Any] = {"external_id": "order-4711", "metadata": {"branch": "north"}}
+NOTES: Mapping[str, Any] = {"external_id": "order-4711", "metadata": {"branch": "north"}, "allow_duplicate": True}
 """What a caller notes on a charge."""
 
 Build = Callable[[World], Awaitable[Message]]
@@ -145,7 +145,9 @@ _IDENTITY = {
 }
 
 _VENDOR_CREDIT = {
-    "VendorService/CreateVendor": Sample(_fixed(lambda _: vendor_pb.CreateVendorRequest(name="New", credit_limit=5))),
+    "VendorService/CreateVendor": Sample(
+        _fixed(lambda _: vendor_pb.CreateVendorRequest(name="New", credit_limit=5, duplicate_window_seconds=60))
+    ),
     "VendorService/GetVendor": _of_vendor(lambda world: vendor_pb.GetVendorRequest(id=world.ours.vendor)),
     "VendorService/ListVendors": Sample(_fixed(lambda _: vendor_pb.ListVendorsRequest(page_size=2))),
     "VendorService/UpdateVendor": Sample(_updatable, Ownership.VENDOR),

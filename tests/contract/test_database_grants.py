@@ -10,7 +10,15 @@ from shared.database_setup import SERVICES, ServiceDatabase, set_up_database
 from tests.databases import PASSWORDS, Databases
 
 APPEND_ONLY = {
-    "vendor_credit": {"vendor_entries", "debit_decisions", "reversal_credits", "write_keys", "credit_request_approvals", "audit_log"},
+    "vendor_credit": {
+        "vendor_entries",
+        "debit_decisions",
+        "guarded_debits",
+        "reversal_credits",
+        "write_keys",
+        "credit_request_approvals",
+        "audit_log",
+    },
     "customer_charge": {
         "customer_entries",
         "customer_vendors",

@@ -69,7 +69,10 @@ class LocalVendorLedger:
 
     async def debit(self, pending: Sequence[PendingCharge]) -> list[Verdict]:
         """Return one verdict per charge, in order."""
-        debits = [Debit(charge.charge_id, charge.vendor_id, charge.amount, charge.customer_stopped) for charge in pending]
+        debits = [
+            Debit(charge.charge_id, charge.vendor_id, charge.amount, charge.customer_stopped, charge.customer_id, charge.allow_duplicate)
+            for charge in pending
+        ]
         decisions = await debit_vendors(self._database, debits)
         return [
             Verdict(charge, debited=True, balance_after=decision.balance_after)

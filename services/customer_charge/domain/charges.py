@@ -23,6 +23,7 @@ class FailureReason(IntEnum):
     INSUFFICIENT_CREDIT = 1
     VENDOR_SUSPENDED = 2
     VENDOR_NOT_FOUND = 3
+    DUPLICATE_CHARGE = 4
     ACCOUNT_STOPPED = 30
 
 
@@ -30,7 +31,7 @@ class Charge(NamedTuple):
     """A charge as it is now; amounts in minor units. `failure_reason` is a charging.customer_charge.v1.FailureReason.
 
     `external_id` and `metadata` are what the caller noted on it; None where it noted nothing. `reversed_amount` is what reversals took
-    back.
+    back, `allow_duplicate` that it may repeat another charge within the vendor's duplicate window.
     """
 
     id: str
@@ -46,12 +47,13 @@ class Charge(NamedTuple):
     external_id: str | None = None
     metadata: Mapping[str, str] | None = None
     reversed_amount: int = 0
+    allow_duplicate: bool = False
 
 
 class ChargeOrder(NamedTuple):
     """What a caller wants charged. `charge_id` was made before the order was first sent; `key` is the idempotency key.
 
-    `external_id` and `metadata` are the caller's notes; None, never empty, where it made none.
+    `external_id` and `metadata` are the caller's notes; None, never empty, where it made none. `allow_duplicate` as in Charge.
     """
 
     charge_id: str
@@ -62,15 +64,16 @@ class ChargeOrder(NamedTuple):
     principal: str
     external_id: str | None = None
     metadata: Mapping[str, str] | None = None
+    allow_duplicate: bool = False
 
     @property
     def detailed(self) -> bool:
-        """Tell whether the caller noted anything."""
-        return self.external_id is not None or self.metadata is not None
+        """Tell whether the caller noted or allowed anything."""
+        return self.external_id is not None or self.metadata is not None or self.allow_duplicate
 
     def details_of(self, charge: Charge) -> bool:
-        """Tell whether the charge has exactly the notes of this order."""
-        return (self.external_id, self.metadata) == (charge.external_id, charge.metadata)
+        """Tell whether the charge has exactly the notes of this order, and allows what it allows."""
+        return (self.external_id, self.metadata, self.allow_duplicate) == (charge.external_id, charge.metadata, charge.allow_duplicate)
 
 
 class PendingCharge(NamedTuple):
@@ -81,6 +84,7 @@ class PendingCharge(NamedTuple):
     customer_id: int
     amount: int
     customer_stopped: bool = False
+    allow_duplicate: bool = False
 
 
 class Verdict(NamedTuple):

@@ -38,7 +38,10 @@ class ChargeServicer(customer_charge_pb2_grpc.ChargeServiceServicer):
         """Accept one charge, and wait for its final state if asked to; or only check it."""
         call = current_call()
         if request.dry_run:
-            (error,) = await self._dry_runs.check([PendingCharge(call.call_id, request.vendor_id, request.customer_id, request.amount)])
+            wanted = PendingCharge(
+                call.call_id, request.vendor_id, request.customer_id, request.amount, allow_duplicate=request.allow_duplicate
+            )
+            (error,) = await self._dry_runs.check([wanted])
             if error is not None:
                 raise error
             return pb.IncreaseCreditResponse(status=pb.CHARGE_STATE_VALIDATED)
@@ -52,6 +55,7 @@ class ChargeServicer(customer_charge_pb2_grpc.ChargeServiceServicer):
                 principal=call.caller.subject,
                 external_id=request.external_id or None,
                 metadata=dict(request.metadata) or None,
+                allow_duplicate=request.allow_duplicate,
             )
         )
         if accepted.replayed:
@@ -88,6 +92,7 @@ class ChargeServicer(customer_charge_pb2_grpc.ChargeServiceServicer):
                 principal=principal,
                 external_id=item.external_id or None,
                 metadata=dict(item.metadata) or None,
+                allow_duplicate=item.allow_duplicate,
             )
             for index, item in enumerate(request.items)
         ]
@@ -96,7 +101,9 @@ class ChargeServicer(customer_charge_pb2_grpc.ChargeServiceServicer):
 
     async def _check_batch(self, request: pb.BatchIncreaseCreditRequest, call: Call) -> pb.BatchIncreaseCreditResponse:
         charges = [
-            PendingCharge(derived_id(call.call_id, index), item.vendor_id, item.customer_id, item.amount)
+            PendingCharge(
+                derived_id(call.call_id, index), item.vendor_id, item.customer_id, item.amount, allow_duplicate=item.allow_duplicate
+            )
             for index, item in enumerate(request.items)
         ]
         results = [

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from psycopg.errors import UniqueViolation
 
 from services.customer_charge.domain.charges import Charge, ChargeOrder, ChargeState, slot_of
-from services.customer_charge.storage import charge_keys, charges, detailed_charges, pending_charges
+from services.customer_charge.storage import allowed_duplicates, charge_keys, charges, detailed_charges, pending_charges
 from services.customer_charge.storage.charge_keys import ChargeKey, KeyState
 from services.customer_charge.storage.order_columns import OrderColumns
 from shared.clock import utc_now
@@ -62,11 +62,11 @@ async def _accept_new(database: Database, orders: Sequence[ChargeOrder], slots: 
         now = utc_now()
         keys = await charge_keys.insert_keys(connection, columns, now)
         made = await _insert(connection, orders, columns, now)
-        pending = await pending_charges.insert_pending(connection, columns, slots, now)
+        pending = await _insert_pending(connection, orders, columns, slots, now)
         await sync()
         if keys.rowcount != columns.rows:
             raise KnownKey
-        for cursor, rows, what in (*made, (pending, columns.rows, "pending charges")):
+        for cursor, rows, what in (*made, *pending):
             expect_rows(cursor, rows, what)
         return now
 
@@ -86,8 +86,8 @@ async def _accept_any(database: Database, orders: Sequence[ChargeOrder], slots: 
         if fresh:
             columns = OrderColumns.of(fresh)
             made_rows = await _insert(connection, fresh, columns, now)
-            pending = await pending_charges.insert_pending(connection, columns, slots, now)
-            for cursor, rows, what in (*made_rows, (pending, columns.rows, "pending charges")):
+            pending = await _insert_pending(connection, fresh, columns, slots, now)
+            for cursor, rows, what in (*made_rows, *pending):
                 expect_rows(cursor, rows, what)
         made = {order.charge_id: Accepted(_new_charge(order, now), replayed=False) for order in fresh}
         known = await _known(connection, [order for order in orders if order.charge_id not in fresh_ids])
@@ -104,6 +104,20 @@ async def _insert(connection: Connection, orders: Sequence[ChargeOrder], columns
     sent: list[Written] = [(await detailed_charges.insert_detailed_charges(connection, detailed, now), len(detailed), "charges")]
     if plain := [order for order in orders if not order.detailed]:
         sent.append((await charges.insert_charges(connection, OrderColumns.of(plain), now), len(plain), "charges"))
+    return sent
+
+
+async def _insert_pending(
+    connection: Connection, orders: Sequence[ChargeOrder], columns: OrderColumns, slots: int, now: datetime
+) -> list[Written]:
+    """Add the work, that of charges which may be duplicates by a statement of its own; return as `_insert` does."""
+    allowed = [order for order in orders if order.allow_duplicate]
+    if not allowed:
+        return [(await pending_charges.insert_pending(connection, columns, slots, now), columns.rows, "pending charges")]
+    inserted = await allowed_duplicates.insert_allowed_pending(connection, OrderColumns.of(allowed), slots, now)
+    sent: list[Written] = [(inserted, len(allowed), "pending charges")]
+    if plain := [order for order in orders if not order.allow_duplicate]:
+        sent.append((await pending_charges.insert_pending(connection, OrderColumns.of(plain), slots, now), len(plain), "pending charges"))
     return sent
 
 
@@ -143,4 +157,5 @@ def _new_charge(order: ChargeOrder, now: datetime) -> Charge:
         settled_at=None,
         external_id=order.external_id,
         metadata=order.metadata,
+        allow_duplicate=order.allow_duplicate,
     )

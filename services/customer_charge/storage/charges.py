@@ -81,7 +81,7 @@ async def finish_charges(connection: Connection, verdicts: Sequence[Verdict], no
 
 GET_CHARGES = """
 SELECT id::text AS id, vendor_id, customer_id, amount, state, failure_reason, available, shortfall, created_at, settled_at, external_id,
-    metadata, coalesce(reversed_amount, 0) AS reversed_amount
+    metadata, coalesce(reversed_amount, 0) AS reversed_amount, coalesce(allow_duplicate, false) AS allow_duplicate
 FROM charges
 WHERE id = ANY(%(ids)s::uuid[])
   AND (%(vendor_ids)s::bigint[] IS NULL OR vendor_id = ANY(%(vendor_ids)s::bigint[]))
@@ -106,7 +106,7 @@ async def final_charges(connection: Connection, charge_ids: Sequence[str]) -> li
 
 LIST_CHARGES = """
 SELECT id::text AS id, vendor_id, customer_id, amount, state, failure_reason, available, shortfall, created_at, settled_at, external_id,
-    metadata, coalesce(reversed_amount, 0) AS reversed_amount
+    metadata, coalesce(reversed_amount, 0) AS reversed_amount, coalesce(allow_duplicate, false) AS allow_duplicate
 FROM charges
 WHERE id < %(before_id)s::uuid
   AND (%(vendor_ids)s::bigint[] IS NULL OR vendor_id = ANY(%(vendor_ids)s::bigint[]))

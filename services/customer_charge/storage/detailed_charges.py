@@ -1,4 +1,4 @@
-"""Charges with details: an external id, metadata or both. Statements of their own, so that charges without pay nothing for them."""
+"""Charges with details: an external id, metadata, leave to be a duplicate. Statements of their own: plain charges pay nothing."""
 
 import json
 from collections.abc import Sequence
@@ -11,18 +11,19 @@ from shared.database import Connection, Cursor
 from shared.sql_arrays import int_array, nullable_text_array, text_array, uuid_array
 
 INSERT_DETAILED_CHARGES = """
-INSERT INTO charges (id, vendor_id, customer_id, amount, state, principal, created_at, external_id, metadata)
-SELECT item.id, item.vendor_id, item.customer_id, item.amount, 1, item.principal, %(now)s, item.external_id, item.metadata::jsonb
+INSERT INTO charges (id, vendor_id, customer_id, amount, state, principal, created_at, external_id, metadata, allow_duplicate)
+SELECT item.id, item.vendor_id, item.customer_id, item.amount, 1, item.principal, %(now)s, item.external_id, item.metadata::jsonb,
+    nullif(item.allow_duplicate, 0)::int::boolean
 FROM unnest(
     %(ids)s::uuid[], %(vendor_ids)s::bigint[], %(customer_ids)s::bigint[], %(amounts)s::bigint[], %(principals)s::text[],
-    %(external_ids)s::text[], %(metadata)s::text[]
-) AS item (id, vendor_id, customer_id, amount, principal, external_id, metadata)
+    %(external_ids)s::text[], %(metadata)s::text[], %(allowed)s::smallint[]
+) AS item (id, vendor_id, customer_id, amount, principal, external_id, metadata, allow_duplicate)
 JOIN cell ON true
 """
 
 
 async def insert_detailed_charges(connection: Connection, orders: Sequence[ChargeOrder], now: datetime) -> Cursor:
-    """Add accepted charges with what their callers noted on them; the caller checks that all were written."""
+    """Add accepted charges with what their callers noted on them and allowed; the caller checks that all were written."""
     return await connection.execute(
         INSERT_DETAILED_CHARGES,
         {
@@ -33,6 +34,7 @@ async def insert_detailed_charges(connection: Connection, orders: Sequence[Charg
             "principals": text_array(order.principal for order in orders),
             "external_ids": nullable_text_array(order.external_id for order in orders),
             "metadata": nullable_text_array(json.dumps(order.metadata) if order.metadata else None for order in orders),
+            "allowed": int_array(int(order.allow_duplicate) for order in orders),
             "now": now,
         },
     )
@@ -40,7 +42,7 @@ async def insert_detailed_charges(connection: Connection, orders: Sequence[Charg
 
 LIST_CHARGES_BY_EXTERNAL_ID = """
 SELECT id::text AS id, vendor_id, customer_id, amount, state, failure_reason, available, shortfall, created_at, settled_at, external_id,
-    metadata, coalesce(reversed_amount, 0) AS reversed_amount
+    metadata, coalesce(reversed_amount, 0) AS reversed_amount, coalesce(allow_duplicate, false) AS allow_duplicate
 FROM charges
 WHERE external_id = %(external_id)s
   AND id < %(before_id)s::uuid

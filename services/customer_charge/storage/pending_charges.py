@@ -38,7 +38,7 @@ async def insert_pending(connection: Connection, orders: OrderColumns, slots: in
 
 READ_PENDING = """
 SELECT charge_id::text AS charge_id, vendor_id, customer_id, amount,
-       customer_id = ANY(ARRAY(SELECT id FROM customers WHERE stopped_at IS NOT NULL)) AS customer_stopped
+       customer_id = ANY(ARRAY(SELECT id FROM customers WHERE stopped_at IS NOT NULL)) AS customer_stopped, allow_duplicate
 FROM pending_charges
 WHERE slot = %(slot)s AND NOT blocked
 ORDER BY pending_charges.charge_id

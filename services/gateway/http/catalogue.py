@@ -76,6 +76,12 @@ CATALOGUE: Mapping[str, Reason] = {
         "The metadata says what is available and what is missing. Ask for credit first.",
     ),
     "VENDOR_SUSPENDED": Reason(409, "The vendor is suspended", "Ask an operator. A charge would be accepted, and then fail."),
+    "DUPLICATE_CHARGE": Reason(
+        409,
+        "The charge repeats another one",
+        "The same vendor, customer and amount within the vendor's `duplicate_window_seconds`. If it is meant, send `allow_duplicate`. "
+        "A charge would be accepted, and then fail.",
+    ),
     "BALANCE_CAP": Reason(409, "The balance would pass its cap", "Approve a smaller request."),
     "TOO_MANY_ENDPOINTS": Reason(409, "The vendor has as many webhook endpoints as it may", "Remove one that nobody needs."),
     "WEBHOOKS_OFF": Reason(409, "Webhooks are not set up here", "Ask the operator of the system; `GET /api/events/` works all the same."),

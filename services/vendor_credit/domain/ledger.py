@@ -45,6 +45,7 @@ class Account:
     last_entry_at: datetime
     low_balance_threshold: int = 0
     stopped: bool = False
+    duplicate_window_seconds: int = 0
 
     @property
     def available(self) -> int:

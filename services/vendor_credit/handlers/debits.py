@@ -28,7 +28,9 @@ class DebitServicer(vendor_credit_pb2_grpc.DebitServiceServicer):
 
 
 def _debit(message: pb.Debit) -> Debit:
-    return Debit(message.charge_id, message.vendor_id, message.amount, message.customer_stopped)
+    return Debit(
+        message.charge_id, message.vendor_id, message.amount, message.customer_stopped, message.customer_id, message.allow_duplicate
+    )
 
 
 def decision_message(decision: Decision) -> pb.DebitDecision:

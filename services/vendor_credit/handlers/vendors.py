@@ -36,6 +36,7 @@ class VendorServicer(vendor_credit_pb2_grpc.VendorServiceServicer):
             name=request.name,
             credit_limit=request.credit_limit,
             low_balance_threshold=request.low_balance_threshold,
+            duplicate_window_seconds=request.duplicate_window_seconds,
             principal=call.caller.subject,
             key=call.idempotency_key,
         )
@@ -64,6 +65,7 @@ class VendorServicer(vendor_credit_pb2_grpc.VendorServiceServicer):
             credit_limit=request.credit_limit if request.HasField("credit_limit") else None,
             suspended=request.suspended if request.HasField("suspended") else None,
             low_balance_threshold=request.low_balance_threshold if request.HasField("low_balance_threshold") else None,
+            duplicate_window_seconds=request.duplicate_window_seconds if request.HasField("duplicate_window_seconds") else None,
             actor=current_call().caller.subject,
         )
         return pb.UpdateVendorResponse(data=vendor_message(vendor))
@@ -129,6 +131,7 @@ def vendor_message(vendor: Vendor) -> pb.Vendor:
         created_at=to_timestamp(vendor.created_at),
         updated_at=to_timestamp(vendor.updated_at),
         low_balance_threshold=vendor.low_balance_threshold,
+        duplicate_window_seconds=vendor.duplicate_window_seconds,
         stopped=vendor.stopped,
     )
 

@@ -8,7 +8,14 @@ from shared.database import Connection, Database
 
 
 async def create_vendor(
-    database: Database, *, name: str, credit_limit: int, low_balance_threshold: int = 0, principal: str, key: str
+    database: Database,
+    *,
+    name: str,
+    credit_limit: int,
+    low_balance_threshold: int = 0,
+    duplicate_window_seconds: int = 0,
+    principal: str,
+    key: str,
 ) -> tuple[Vendor, bool]:
     """Create a vendor once per (principal, key); return it and whether the key had made it before.
 
@@ -23,15 +30,29 @@ async def create_vendor(
             principal=principal,
             method="CreateVendor",
             key=key,
-            # A threshold is part of the payload only where there is one: keys from before there were any keep their meaning.
+            # Threshold and window are part of the payload only where there is one: keys from before there were any keep their meaning.
             payload={"name": name, "credit_limit": credit_limit}
-            | ({"low_balance_threshold": low_balance_threshold} if low_balance_threshold else {}),
+            | ({"low_balance_threshold": low_balance_threshold} if low_balance_threshold else {})
+            | ({"duplicate_window_seconds": duplicate_window_seconds} if duplicate_window_seconds else {}),
             resource_id=vendor_id,
             now=now,
         )
         if made_before is None:
-            await vendors.insert_vendor(connection, vendor_id, name, credit_limit, low_balance_threshold, now)
-            details = {"name": name, "credit_limit": credit_limit, "low_balance_threshold": low_balance_threshold}
+            await vendors.insert_vendor(
+                connection,
+                vendor_id,
+                name=name,
+                credit_limit=credit_limit,
+                low_balance_threshold=low_balance_threshold,
+                duplicate_window_seconds=duplicate_window_seconds,
+                now=now,
+            )
+            details = {
+                "name": name,
+                "credit_limit": credit_limit,
+                "low_balance_threshold": low_balance_threshold,
+                "duplicate_window_seconds": duplicate_window_seconds,
+            }
             await record_action(connection, now=now, actor=principal, action="create_vendor", target=f"vendor:{vendor_id}", details=details)
         vendor = await vendors.get_vendor(connection, vendor_id if made_before is None else made_before)
         assert vendor is not None  # noqa: S101 - written in this transaction, or committed with its key

@@ -6,9 +6,10 @@ from operator import attrgetter
 import structlog
 
 from services.vendor_credit.domain.debits import Debit, Decision, Outcome, decide
+from services.vendor_credit.operations.guard_duplicates import guard_duplicates
 from services.vendor_credit.operations.post_credit import post
 from services.vendor_credit.operations.write_entries import send_entries
-from services.vendor_credit.storage import accounts, credit_requests, decisions
+from services.vendor_credit.storage import accounts, credit_requests, decisions, guarded_debits
 from shared.clock import utc_now
 from shared.database import Connection, Database, Sync, expect_rows
 
@@ -44,9 +45,12 @@ async def _decide_batch(connection: Connection, sync: Sync, debits: Sequence[Deb
     now = utc_now()
     entries = await post(connection, locked, approved, now)
     ordered = [debit for debit in debits if fresh.get(debit.charge_id) is debit]
-    made, charged = decide(locked, ordered, now)
+    guard = await guard_duplicates(connection, locked, ordered)
+    made, charged = decide(locked, ordered, now, guard)
     written = await send_entries(connection, locked, [*entries, *charged])
     inserted = await decisions.insert_decisions(connection, sorted(made, key=attrgetter("charge_id")), now)
+    if guard.remembered:
+        written = [*written, (await guarded_debits.insert_guarded(connection, guard.remembered), len(guard.remembered), "guarded debits")]
     await sync()
     for cursor, rows, what in (*written, (inserted, len(made), "decisions")):
         expect_rows(cursor, rows, what)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from services.vendor_credit.domain.debits import Debit, Decision, decide
+from services.vendor_credit.operations.guard_duplicates import guard_duplicates
 from services.vendor_credit.storage import previews
 from shared.clock import utc_now
 from shared.database import Database
@@ -12,5 +13,6 @@ async def preview_debits(database: Database, debits: Sequence[Debit]) -> list[De
     """Return what the debits, none of which was decided before, would be answered one after the other, as things are now."""
     async with database.reading() as connection:
         accounts = await previews.read_accounts(connection, (debit.vendor_id for debit in debits))
-    decisions, _ = decide(accounts, debits, utc_now())
+        guard = await guard_duplicates(connection, accounts, debits)
+    decisions, _ = decide(accounts, debits, utc_now(), guard)
     return decisions

@@ -10,7 +10,7 @@ from shared.clock import utc_now
 from shared.database import Connection, Database
 from shared.errors import FailedPrecondition, NotFound
 
-SETTABLE = ("name", "credit_limit", "suspended", "low_balance_threshold")
+SETTABLE = ("name", "credit_limit", "suspended", "low_balance_threshold", "duplicate_window_seconds")
 
 
 async def update_vendor(
@@ -21,6 +21,7 @@ async def update_vendor(
     credit_limit: int | None,
     suspended: bool | None,
     low_balance_threshold: int | None = None,
+    duplicate_window_seconds: int | None = None,
     actor: str,
 ) -> Vendor:
     """Change the fields that are not None and return the vendor. `actor` is the subject of the caller, for the audit log.
@@ -33,7 +34,7 @@ async def update_vendor(
         locked = await accounts.lock_accounts(connection, [vendor_id])
         if vendor_id not in locked:
             raise NotFound.of("vendor", vendor_id)
-        if name is not None or credit_limit is not None or low_balance_threshold is not None:
+        if any(each is not None for each in (name, credit_limit, low_balance_threshold, duplicate_window_seconds)):
             refuse_if_stopped(locked[vendor_id])
         _refuse_below_use(vendor_id, locked[vendor_id].balance, credit_limit)
         before = await _existing(connection, vendor_id)
@@ -43,6 +44,7 @@ async def update_vendor(
             credit_limit=before.credit_limit if credit_limit is None else credit_limit,
             suspended=before.suspended if suspended is None else suspended,
             low_balance_threshold=before.low_balance_threshold if low_balance_threshold is None else low_balance_threshold,
+            duplicate_window_seconds=before.duplicate_window_seconds if duplicate_window_seconds is None else duplicate_window_seconds,
         )
         if wanted == before:
             return before
@@ -54,6 +56,7 @@ async def update_vendor(
             credit_limit=wanted.credit_limit,
             suspended=wanted.suspended,
             low_balance_threshold=wanted.low_balance_threshold,
+            duplicate_window_seconds=wanted.duplicate_window_seconds,
             now=now,
         )
         await record_action(

@@ -12,7 +12,7 @@ from shared.sql_arrays import bytes_array, int_array, text_array, time_array
 
 LOCK_ACCOUNTS = """
 SELECT id AS vendor_id, balance, credit_limit, suspended, last_seq, last_hash, last_entry_at, low_balance_threshold,
-       stopped_at IS NOT NULL AS stopped
+       stopped_at IS NOT NULL AS stopped, duplicate_window_seconds
 FROM vendors
 WHERE id = ANY(%(vendor_ids)s::bigint[])
 ORDER BY id

@@ -9,7 +9,8 @@ from shared.database import Connection
 from shared.sql_arrays import int_array
 
 READ_ACCOUNTS = """
-SELECT id AS vendor_id, credit_limit, suspended, last_seq, last_hash, last_entry_at, stopped_at IS NOT NULL AS stopped,
+SELECT id AS vendor_id, credit_limit, suspended, last_seq, last_hash, last_entry_at, duplicate_window_seconds,
+    stopped_at IS NOT NULL AS stopped,
     (balance + coalesce((SELECT sum(amount) FROM credit_requests WHERE vendor_id = vendors.id AND state = 2), 0))::bigint AS balance
 FROM vendors
 WHERE id = ANY(%(vendor_ids)s::bigint[])

@@ -19,6 +19,7 @@ class Vendor:
     balance: int
     credit_limit: int
     low_balance_threshold: int
+    duplicate_window_seconds: int
     suspended: bool
     stopped: bool
     created_at: datetime
@@ -38,14 +39,22 @@ async def next_vendor_id(connection: Connection) -> int:
 
 INSERT_VENDOR = """
 INSERT INTO vendors (
-    id, name, credit_limit, low_balance_threshold, suspended, balance, last_seq, last_hash, last_entry_at, created_at, updated_at
+    id, name, credit_limit, low_balance_threshold, duplicate_window_seconds, suspended, balance, last_seq, last_hash, last_entry_at,
+    created_at, updated_at
 )
-VALUES (%(id)s, %(name)s, %(credit_limit)s, %(threshold)s, false, 0, 0, %(genesis)s, %(now)s, %(now)s, %(now)s)
+VALUES (%(id)s, %(name)s, %(credit_limit)s, %(threshold)s, %(window)s, false, 0, 0, %(genesis)s, %(now)s, %(now)s, %(now)s)
 """
 
 
 async def insert_vendor(
-    connection: Connection, vendor_id: int, name: str, credit_limit: int, low_balance_threshold: int, now: datetime
+    connection: Connection,
+    vendor_id: int,
+    *,
+    name: str,
+    credit_limit: int,
+    low_balance_threshold: int,
+    duplicate_window_seconds: int,
+    now: datetime,
 ) -> None:
     """Add a vendor with an empty ledger."""
     await connection.execute(
@@ -55,6 +64,7 @@ async def insert_vendor(
             "name": name,
             "credit_limit": credit_limit,
             "threshold": low_balance_threshold,
+            "window": duplicate_window_seconds,
             "genesis": GENESIS_HASH,
             "now": now,
         },
@@ -62,7 +72,8 @@ async def insert_vendor(
 
 
 GET_VENDOR = """
-SELECT id, name, balance, credit_limit, low_balance_threshold, suspended, stopped_at IS NOT NULL AS stopped, created_at, updated_at
+SELECT id, name, balance, credit_limit, low_balance_threshold, duplicate_window_seconds, suspended, stopped_at IS NOT NULL AS stopped,
+    created_at, updated_at
 FROM vendors
 WHERE id = %(id)s
 """
@@ -76,7 +87,8 @@ async def get_vendor(connection: Connection, vendor_id: int) -> Vendor | None:
 
 
 LIST_VENDORS = """
-SELECT id, name, balance, credit_limit, low_balance_threshold, suspended, stopped_at IS NOT NULL AS stopped, created_at, updated_at
+SELECT id, name, balance, credit_limit, low_balance_threshold, duplicate_window_seconds, suspended, stopped_at IS NOT NULL AS stopped,
+    created_at, updated_at
 FROM vendors
 WHERE id > %(after_id)s
   AND (%(search)s = '' OR position(lower(%(search)s) IN lower(name)) > 0 OR id::text = %(search)s)
@@ -94,13 +106,22 @@ async def list_vendors(connection: Connection, *, after_id: int, search: str = "
 
 UPDATE_VENDOR = """
 UPDATE vendors
-SET name = %(name)s, credit_limit = %(credit_limit)s, low_balance_threshold = %(threshold)s, suspended = %(suspended)s, updated_at = %(now)s
+SET name = %(name)s, credit_limit = %(credit_limit)s, low_balance_threshold = %(threshold)s,
+    duplicate_window_seconds = %(window)s, suspended = %(suspended)s, updated_at = %(now)s
 WHERE id = %(id)s
 """
 
 
 async def update_vendor(
-    connection: Connection, vendor_id: int, *, name: str, credit_limit: int, low_balance_threshold: int, suspended: bool, now: datetime
+    connection: Connection,
+    vendor_id: int,
+    *,
+    name: str,
+    credit_limit: int,
+    low_balance_threshold: int,
+    duplicate_window_seconds: int,
+    suspended: bool,
+    now: datetime,
 ) -> None:
     """Write the fields an operator may set. The caller holds the vendor's lock."""
     await connection.execute(
@@ -110,6 +131,7 @@ async def update_vendor(
             "name": name,
             "credit_limit": credit_limit,
             "threshold": low_balance_threshold,
+            "window": duplicate_window_seconds,
             "suspended": suspended,
             "now": now,
         },

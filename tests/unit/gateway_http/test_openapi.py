@@ -65,7 +65,7 @@ def test_the_rules_of_fields_are_told(document: dict[str, Any]) -> None:
 def test_the_body_leaves_out_what_the_path_says(document: dict[str, Any]) -> None:
     """PATCH /api/vendor/{id}/ has no id in its body."""
     body = document["paths"]["/api/vendor/{id}/"]["patch"]["requestBody"]["content"]["application/json"]["schema"]
-    assert set(body["properties"]) == {"name", "credit_limit", "suspended", "low_balance_threshold"}
+    assert set(body["properties"]) == {"name", "credit_limit", "suspended", "low_balance_threshold", "duplicate_window_seconds"}
 
 
 def test_statuses_headers_and_security_are_told(document: dict[str, Any]) -> None:

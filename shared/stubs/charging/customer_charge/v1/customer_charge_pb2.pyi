@@ -102,6 +102,8 @@ class _FailureReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Failure
     """The vendor is suspended."""
     FAILURE_REASON_VENDOR_NOT_FOUND: _FailureReason.ValueType  # 3
     """There is no such vendor."""
+    FAILURE_REASON_DUPLICATE_CHARGE: _FailureReason.ValueType  # 4
+    """The vendor had charged the same customer the same amount within its duplicate window, and this charge did not allow that."""
     FAILURE_REASON_ACCOUNT_STOPPED: _FailureReason.ValueType  # 30
     """The vendor or the customer is stopped, because its books were found broken, until an operator releases it."""
 
@@ -116,6 +118,8 @@ FAILURE_REASON_VENDOR_SUSPENDED: FailureReason.ValueType  # 2
 """The vendor is suspended."""
 FAILURE_REASON_VENDOR_NOT_FOUND: FailureReason.ValueType  # 3
 """There is no such vendor."""
+FAILURE_REASON_DUPLICATE_CHARGE: FailureReason.ValueType  # 4
+"""The vendor had charged the same customer the same amount within its duplicate window, and this charge did not allow that."""
 FAILURE_REASON_ACCOUNT_STOPPED: FailureReason.ValueType  # 30
 """The vendor or the customer is stopped, because its books were found broken, until an operator releases it."""
 Global___FailureReason: _TypeAlias = FailureReason  # noqa: Y015
@@ -443,6 +447,7 @@ class IncreaseCreditRequest(_message.Message):
     EXTERNAL_ID_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
     DRY_RUN_FIELD_NUMBER: _builtins.int
+    ALLOW_DUPLICATE_FIELD_NUMBER: _builtins.int
     vendor_id: _builtins.int
     """The vendor that pays."""
     customer_id: _builtins.int
@@ -458,6 +463,10 @@ class IncreaseCreditRequest(_message.Message):
     dry_run: _builtins.bool
     """True only checks what would become of the charge as things are now, and changes nothing. An idempotency key is ignored, and free after
     it as it was before; charges that are not final yet are not counted.
+    """
+    allow_duplicate: _builtins.bool
+    """True lets the charge repeat another one of the same customer and amount within the vendor's duplicate window, see
+    `duplicate_window_seconds` of a vendor. Part of what an idempotency key stands for.
     """
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
@@ -476,10 +485,11 @@ class IncreaseCreditRequest(_message.Message):
         external_id: _builtins.str = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         dry_run: _builtins.bool = ...,
+        allow_duplicate: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "customer_id", b"customer_id", "dry_run", b"dry_run", "external_id", b"external_id", "metadata", b"metadata", "vendor_id", b"vendor_id", "wait_seconds", b"wait_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_duplicate", b"allow_duplicate", "amount", b"amount", "customer_id", b"customer_id", "dry_run", b"dry_run", "external_id", b"external_id", "metadata", b"metadata", "vendor_id", b"vendor_id", "wait_seconds", b"wait_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1240,6 +1250,7 @@ class BatchItem(_message.Message):
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     EXTERNAL_ID_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    ALLOW_DUPLICATE_FIELD_NUMBER: _builtins.int
     vendor_id: _builtins.int
     """The vendor that pays."""
     customer_id: _builtins.int
@@ -1251,6 +1262,10 @@ class BatchItem(_message.Message):
     external_id: _builtins.str
     """The caller's own name for the charge, for example an order number; charges are found by it. Not unique, and part of what an idempotency
     key stands for. Empty: none. Up to 64 printable ASCII characters without a blank at either end.
+    """
+    allow_duplicate: _builtins.bool
+    """True lets the charge repeat another one of the same customer and amount within the vendor's duplicate window, see
+    `duplicate_window_seconds` of a vendor. Part of what an idempotency key stands for.
     """
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
@@ -1268,10 +1283,11 @@ class BatchItem(_message.Message):
         idempotency_key: _builtins.str = ...,
         external_id: _builtins.str = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        allow_duplicate: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "customer_id", b"customer_id", "external_id", b"external_id", "idempotency_key", b"idempotency_key", "metadata", b"metadata", "vendor_id", b"vendor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_duplicate", b"allow_duplicate", "amount", b"amount", "customer_id", b"customer_id", "external_id", b"external_id", "idempotency_key", b"idempotency_key", "metadata", b"metadata", "vendor_id", b"vendor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

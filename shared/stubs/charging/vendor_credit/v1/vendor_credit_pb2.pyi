@@ -162,6 +162,8 @@ class _RefusalReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Refusal
     """The vendor is suspended."""
     REFUSAL_REASON_VENDOR_NOT_FOUND: _RefusalReason.ValueType  # 3
     """There is no such vendor."""
+    REFUSAL_REASON_DUPLICATE_CHARGE: _RefusalReason.ValueType  # 4
+    """The vendor had charged the same customer the same amount within its duplicate window, and this charge did not allow that."""
     REFUSAL_REASON_ACCOUNT_STOPPED: _RefusalReason.ValueType  # 30
     """The vendor or the customer is stopped, because its books were found broken, until an operator releases it."""
 
@@ -176,6 +178,8 @@ REFUSAL_REASON_VENDOR_SUSPENDED: RefusalReason.ValueType  # 2
 """The vendor is suspended."""
 REFUSAL_REASON_VENDOR_NOT_FOUND: RefusalReason.ValueType  # 3
 """There is no such vendor."""
+REFUSAL_REASON_DUPLICATE_CHARGE: RefusalReason.ValueType  # 4
+"""The vendor had charged the same customer the same amount within its duplicate window, and this charge did not allow that."""
 REFUSAL_REASON_ACCOUNT_STOPPED: RefusalReason.ValueType  # 30
 """The vendor or the customer is stopped, because its books were found broken, until an operator releases it."""
 Global___RefusalReason: _TypeAlias = RefusalReason  # noqa: Y015
@@ -189,22 +193,28 @@ class CreateVendorRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     CREDIT_LIMIT_FIELD_NUMBER: _builtins.int
     LOW_BALANCE_THRESHOLD_FIELD_NUMBER: _builtins.int
+    DUPLICATE_WINDOW_SECONDS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name for people, 1 to 200 characters."""
     credit_limit: _builtins.int
     """How far below 0 the balance may fall, in minor units."""
     low_balance_threshold: _builtins.int
     """The vendor's feed gets an event each time the balance falls below this, in minor units; 0 means never."""
+    duplicate_window_seconds: _builtins.int
+    """A charge to the same customer of the same amount, made less than this many seconds from another one, is refused unless it allows
+    duplicates; 0 means never. At most a day.
+    """
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         credit_limit: _builtins.int = ...,
         low_balance_threshold: _builtins.int = ...,
+        duplicate_window_seconds: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_limit", b"credit_limit", "low_balance_threshold", b"low_balance_threshold", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_limit", b"credit_limit", "duplicate_window_seconds", b"duplicate_window_seconds", "low_balance_threshold", b"low_balance_threshold", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -349,6 +359,7 @@ class UpdateVendorRequest(_message.Message):
     CREDIT_LIMIT_FIELD_NUMBER: _builtins.int
     SUSPENDED_FIELD_NUMBER: _builtins.int
     LOW_BALANCE_THRESHOLD_FIELD_NUMBER: _builtins.int
+    DUPLICATE_WINDOW_SECONDS_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Vendor id."""
     name: _builtins.str
@@ -359,6 +370,8 @@ class UpdateVendorRequest(_message.Message):
     """True stops the vendor from charging: its charges fail with VENDOR_SUSPENDED."""
     low_balance_threshold: _builtins.int
     """New low-balance threshold in minor units; 0 means none. A change makes no event by itself."""
+    duplicate_window_seconds: _builtins.int
+    """New duplicate window in seconds; 0 means none. Charges that succeeded while there was none are not looked at."""
     def __init__(
         self,
         *,
@@ -367,13 +380,16 @@ class UpdateVendorRequest(_message.Message):
         credit_limit: _builtins.int | None = ...,
         suspended: _builtins.bool | None = ...,
         low_balance_threshold: _builtins.int | None = ...,
+        duplicate_window_seconds: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_credit_limit", b"_credit_limit", "_low_balance_threshold", b"_low_balance_threshold", "_name", b"_name", "_suspended", b"_suspended", "credit_limit", b"credit_limit", "low_balance_threshold", b"low_balance_threshold", "name", b"name", "suspended", b"suspended"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_credit_limit", b"_credit_limit", "_duplicate_window_seconds", b"_duplicate_window_seconds", "_low_balance_threshold", b"_low_balance_threshold", "_name", b"_name", "_suspended", b"_suspended", "credit_limit", b"credit_limit", "duplicate_window_seconds", b"duplicate_window_seconds", "low_balance_threshold", b"low_balance_threshold", "name", b"name", "suspended", b"suspended"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_credit_limit", b"_credit_limit", "_low_balance_threshold", b"_low_balance_threshold", "_name", b"_name", "_suspended", b"_suspended", "credit_limit", b"credit_limit", "id", b"id", "low_balance_threshold", b"low_balance_threshold", "name", b"name", "suspended", b"suspended"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_credit_limit", b"_credit_limit", "_duplicate_window_seconds", b"_duplicate_window_seconds", "_low_balance_threshold", b"_low_balance_threshold", "_name", b"_name", "_suspended", b"_suspended", "credit_limit", b"credit_limit", "duplicate_window_seconds", b"duplicate_window_seconds", "id", b"id", "low_balance_threshold", b"low_balance_threshold", "name", b"name", "suspended", b"suspended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__credit_limit: _TypeAlias = _typing.Literal["credit_limit"]  # noqa: Y015
     _WhichOneofArgType__credit_limit: _TypeAlias = _typing.Literal["_credit_limit", b"_credit_limit"]  # noqa: Y015
+    _WhichOneofReturnType__duplicate_window_seconds: _TypeAlias = _typing.Literal["duplicate_window_seconds"]  # noqa: Y015
+    _WhichOneofArgType__duplicate_window_seconds: _TypeAlias = _typing.Literal["_duplicate_window_seconds", b"_duplicate_window_seconds"]  # noqa: Y015
     _WhichOneofReturnType__low_balance_threshold: _TypeAlias = _typing.Literal["low_balance_threshold"]  # noqa: Y015
     _WhichOneofArgType__low_balance_threshold: _TypeAlias = _typing.Literal["_low_balance_threshold", b"_low_balance_threshold"]  # noqa: Y015
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
@@ -382,6 +398,8 @@ class UpdateVendorRequest(_message.Message):
     _WhichOneofArgType__suspended: _TypeAlias = _typing.Literal["_suspended", b"_suspended"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__credit_limit) -> _WhichOneofReturnType__credit_limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__duplicate_window_seconds) -> _WhichOneofReturnType__duplicate_window_seconds | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__low_balance_threshold) -> _WhichOneofReturnType__low_balance_threshold | None: ...
     @_typing.overload
@@ -1371,6 +1389,7 @@ class Vendor(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     LOW_BALANCE_THRESHOLD_FIELD_NUMBER: _builtins.int
+    DUPLICATE_WINDOW_SECONDS_FIELD_NUMBER: _builtins.int
     STOPPED_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Vendor id."""
@@ -1386,6 +1405,10 @@ class Vendor(_message.Message):
     """True while the vendor may not charge."""
     low_balance_threshold: _builtins.int
     """The vendor's feed gets an event each time the balance falls from at or above this to below it, in minor units; 0 means never."""
+    duplicate_window_seconds: _builtins.int
+    """A charge to the same customer of the same amount, made less than this many seconds from another one, is refused unless it allows
+    duplicates; 0 means never.
+    """
     stopped: _builtins.bool
     """True while the vendor is stopped, because its books were found broken: its charges fail with ACCOUNT_STOPPED, and approved credit waits."""
     @_builtins.property
@@ -1394,7 +1417,7 @@ class Vendor(_message.Message):
 
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
-        """When name, limit, suspension or threshold last changed."""
+        """When name, limit, suspension, threshold or duplicate window last changed."""
 
     def __init__(
         self,
@@ -1408,11 +1431,12 @@ class Vendor(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         low_balance_threshold: _builtins.int = ...,
+        duplicate_window_seconds: _builtins.int = ...,
         stopped: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "balance", b"balance", "created_at", b"created_at", "credit_limit", b"credit_limit", "id", b"id", "low_balance_threshold", b"low_balance_threshold", "name", b"name", "stopped", b"stopped", "suspended", b"suspended", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "balance", b"balance", "created_at", b"created_at", "credit_limit", b"credit_limit", "duplicate_window_seconds", b"duplicate_window_seconds", "id", b"id", "low_balance_threshold", b"low_balance_threshold", "name", b"name", "stopped", b"stopped", "suspended", b"suspended", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1668,6 +1692,8 @@ class Debit(_message.Message):
     CHARGE_ID_FIELD_NUMBER: _builtins.int
     VENDOR_ID_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    ALLOW_DUPLICATE_FIELD_NUMBER: _builtins.int
     CUSTOMER_STOPPED_FIELD_NUMBER: _builtins.int
     charge_id: _builtins.str
     """Charge id, a UUID."""
@@ -1675,6 +1701,10 @@ class Debit(_message.Message):
     """The vendor that pays."""
     amount: _builtins.int
     """Amount in minor units."""
+    customer_id: _builtins.int
+    """The customer that is charged; 0 where it is not known, and then the charge is no duplicate of another."""
+    allow_duplicate: _builtins.bool
+    """True where the charge may repeat another one within the vendor's duplicate window."""
     customer_stopped: _builtins.bool
     """The customer is stopped: the charge is to be refused (ACCOUNT_STOPPED), unless it was decided before."""
     def __init__(
@@ -1683,11 +1713,13 @@ class Debit(_message.Message):
         charge_id: _builtins.str = ...,
         vendor_id: _builtins.int = ...,
         amount: _builtins.int = ...,
+        customer_id: _builtins.int = ...,
+        allow_duplicate: _builtins.bool = ...,
         customer_stopped: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "charge_id", b"charge_id", "customer_stopped", b"customer_stopped", "vendor_id", b"vendor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_duplicate", b"allow_duplicate", "amount", b"amount", "charge_id", b"charge_id", "customer_id", b"customer_id", "customer_stopped", b"customer_stopped", "vendor_id", b"vendor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
