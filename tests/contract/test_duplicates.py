@@ -90,7 +90,8 @@ async def test_the_window_of_a_vendor_is_shown_and_changed(world: World, vendor:
         await world.stack.send("PATCH", path, world.operator, change)
         shown = await world.stack.send("GET", path, world.operator)
         assert shown.json()["data"]["duplicate_window_seconds"] == wanted
-    for wrong in (-1, WINDOW_MAX + 1, "60", True):
+    unfit: tuple[Any, ...] = (-1, WINDOW_MAX + 1, "60", True)
+    for wrong in unfit:
         answer = await world.stack.send("PATCH", path, world.operator, {"duplicate_window_seconds": wrong})
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "duplicate_window_seconds")
 
