@@ -32,7 +32,7 @@ async def test_a_preview_says_what_the_debit_says(money: Money) -> None:
     funded, lent, promised = await money.vendor(100), await money.vendor(credit_limit=50), await money.vendor(10)
     suspended, missing = await money.vendor(100), 999_999
     await money.approved_request(promised, 40)
-    await update_vendor(money.vendors, suspended, name=None, credit_limit=None, suspended=True)
+    await update_vendor(money.vendors, suspended, name=None, credit_limit=None, suspended=True, actor="operator")
     wanted = [
         *[debit(funded, amount) for amount in (60, 60, 40, 1)],
         *[debit(lent, amount) for amount in (51, 50, 1)],
