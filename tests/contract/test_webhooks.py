@@ -83,5 +83,5 @@ async def test_a_message_carries_what_the_feed_shows(world: World) -> None:
     page = await read_events(world.stack.customer_charge.database, world.ours.vendor, after=0, types=frozenset(), limit=200)
     bodies = [json.loads(webhook_body(event)) for event in page.events]
     assert [body["data"] for body in bodies] == listed
-    assert {body["type"] for body in bodies} == {"charge_succeeded", "credit_confirmed"}
+    assert {body["type"] for body in bodies} == {"charge_succeeded", "charge_reversed", "credit_confirmed"}
     assert [(body["type"], body["timestamp"]) for body in bodies] == [(each["type"], each["created_at"]) for each in listed]
