@@ -13,7 +13,7 @@ from tests.support import tool_missing
 from tests.system.office import Office
 from tests.system.stacks import audit, new_stack
 
-__all__ = ["crashes", "nothing_armed", "office", "stack", "wired"]
+__all__ = ["crashes", "nothing_armed", "office", "stack", "url", "wired"]
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +40,12 @@ def office(stack: Stack) -> Iterator[Office]:
     opened = Office(stack)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def url(stack: Stack) -> str:
+    """Give the address of the HTTP door."""
+    return stack.environment["CHARGING_HTTP_URL"]
 
 
 @pytest.fixture(autouse=True)
