@@ -49,7 +49,9 @@ async def office(
 async def make_ledger(connection: Connection) -> None:
     """Post many entries to a new vendor, one each second."""
     vendor_id = await vendors.next_vendor_id(connection)
-    await vendors.insert_vendor(connection, vendor_id, "Long", 0, 0, START)
+    await vendors.insert_vendor(
+        connection, vendor_id, name="Long", credit_limit=0, low_balance_threshold=0, duplicate_window_seconds=0, now=START
+    )
     locked = await accounts.lock_accounts(connection, [vendor_id])
     account = locked[vendor_id]
     moments = [START + timedelta(seconds=number) for number in range(ENTRIES)]

@@ -55,9 +55,10 @@ async def test_each_action_that_changes_something_is_logged_once(money: Money) -
         await approve_credit_request(money.vendors, first.id, "user:1", four_eyes=True)
         await reject_credit_request(money.vendors, second.id, "user:2", "too much")
         await cancel_credit_request(money.vendors, third.id, "user:3", None, [vendor.id])
+    made = {"name": "Acme", "credit_limit": "5", "low_balance_threshold": "0", "duplicate_window_seconds": "0"}
     changes = {"credit_limit": "9", "credit_limit_before": "5", "suspended": "true", "suspended_before": "false"}
     assert await log_of(money.vendors) == [
-        (1, "user:1", "create_vendor", f"vendor:{vendor.id}", {"name": "Acme", "credit_limit": "5", "low_balance_threshold": "0"}),
+        (1, "user:1", "create_vendor", f"vendor:{vendor.id}", made),
         (2, "user:2", "update_vendor", f"vendor:{vendor.id}", changes),
         (3, "user:1", "approve_credit_request", f"credit_request:{first.id}", {"vendor": str(vendor.id), "amount": "70"}),
         (

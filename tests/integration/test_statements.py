@@ -36,7 +36,9 @@ async def make_vendor(database: Database) -> int:
 
     async def work(connection: Connection) -> int:
         vendor_id = await vendors.next_vendor_id(connection)
-        await vendors.insert_vendor(connection, vendor_id, "v", 10**12, 0, START)
+        await vendors.insert_vendor(
+            connection, vendor_id, name="v", credit_limit=10**12, low_balance_threshold=0, duplicate_window_seconds=0, now=START
+        )
         return vendor_id
 
     return await database.transact(work)

@@ -231,7 +231,7 @@ def test_a_charge_is_found_and_every_step_of_it_shown_with_its_time(tab: Tab, ur
 def test_books_and_health_are_live(tab: Tab) -> None:
     """All parts are up, every entry is checked, and what is shown adds up."""
     tab.page.get_by_role("link", name="Books & health").click()
-    expect(tab.page.get_by_role("region", name="Health").get_by_text("up", exact=True)).to_have_count(4)
+    expect(tab.page.get_by_role("region", name="Health").get_by_text("up", exact=True)).to_have_count(5)
     books = tab.page.get_by_role("region", name="Books")
     expect(books.get_by_text("whole", exact=True)).to_be_visible()
     confirmed = books.locator(".figures strong").first.inner_text()
