@@ -12,16 +12,15 @@ from benchmarks.bench import Bench
 from benchmarks.figures import lines_of
 from benchmarks.record import write_record
 from benchmarks.rows import FULL_ONLY, ROWS
-from benchmarks.rows.rest import run_http
+from benchmarks.rows.rest import warm_up
 from benchmarks.system import running_system
-from benchmarks.table import cpu_table, table
+from benchmarks.table import cpu_table, memory_table, table
 from benchmarks.textbook import Textbook
 
 VENDORS = 20
 CUSTOMERS = 1_000
 QUICK_SECONDS = 5.0
 FULL_SECONDS = 15.0
-WARM_UP_SECONDS = 2.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,10 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with running_system(vendors=VENDORS, customers=CUSTOMERS, parent=options.folder) as system, system.connect() as connection:
         textbook = Textbook(system.stack.choices.admin_url, system.stack.state, CUSTOMERS)
         textbook.prepare(VENDORS)
-        bench = Bench(system, connection, options.seconds, options.growth_charges, options.profile)
+        bench = Bench(system, connection, options.seconds, options.growth_charges, options.profile, options.folder, full=options.full)
         baselines = [_baseline(textbook, options.seconds)]
-        # Connections, caches and prepared statements: the first row shall not pay for them.
-        bench.measure(run_http, bench.plan(in_flight=64, seconds=WARM_UP_SECONDS), audit=False)
+        warm_up(bench)
         for name in options.rows:
             _tell(f"{name} ...")
             started = time.monotonic()
@@ -46,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     means = {name: (baselines[0][name] + baselines[1][name]) / 2 for name in baselines[0]}
     bench.baselines.update(means)
     lines = lines_of(bench.rows, bench.baselines)
-    print(f"{table(lines)}\n\n{cpu_table(bench.rows)}")
+    print("\n\n".join(part for part in (table(lines), cpu_table(bench.rows), memory_table(bench.rows)) if part))
     print(f"\nevery row ended with all charges settled and the books checked; record: {write_record(folder, bench, baselines, options)}")
     return 0
 
@@ -67,9 +65,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, help="where to make the temporary folder; on a real disk")
     parser.add_argument("--profile", type=Path, metavar="FOLDER", help="let py-spy watch every process during every row, into this folder")
     options = parser.parse_args(arguments)
-    full = options.full and not options.quick
-    options.seconds = options.seconds or (FULL_SECONDS if full else QUICK_SECONDS)
-    chosen = options.rows or [name for name in ROWS if full or name not in FULL_ONLY]
+    options.full = options.full and not options.quick
+    options.seconds = options.seconds or (FULL_SECONDS if options.full else QUICK_SECONDS)
+    chosen = options.rows or [name for name in ROWS if options.full or name not in FULL_ONLY]
     options.rows = [name for name in ROWS if name in chosen]
     return options
 

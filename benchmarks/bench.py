@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psycopg
 
-from benchmarks.consumption import cpu_seconds, microseconds_per_charge
+from benchmarks.consumption import cpu_seconds, memory_mib, microseconds_per_charge
 from benchmarks.figures import Row
 from benchmarks.load_plan import LoadFailed, LoadPlan, LoadReport
 from benchmarks.profiling import profiled
@@ -26,6 +26,8 @@ class Measured:
     rate: float
     cpu_us: dict[str, float]
     audit_seconds: float
+    memory_mib_before: dict[str, float]
+    memory_mib_after: dict[str, float]
 
     @property
     def details(self) -> dict[str, object]:
@@ -44,18 +46,26 @@ class Measured:
             "seconds_from_first_send_to_last_settled": settlement.ended_at - report.started_at,
             "seconds_from_last_answer_to_last_settled": settlement.ended_at - report.ended_at,
             "audit_seconds": self.audit_seconds,
+            "memory_mib_before": self.memory_mib_before,
+            "memory_mib_after": self.memory_mib_after,
         }
 
 
 @dataclass(slots=True)
 class Bench:
-    """A run in progress. With a `profile_folder`, py-spy watches every process during every load."""
+    """A run in progress.
+
+    With a `profile_folder`, py-spy watches every process during every load. `folder` is where systems are made; `full` asks for the long
+    form of rows that have one.
+    """
 
     system: System
     connection: psycopg.Connection[tuple[object, ...]]
     seconds: float
     growth_charges: int
     profile_folder: Path | None = None
+    folder: Path | None = None
+    full: bool = False
     baselines: dict[str, float] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     runs: int = 0
@@ -81,11 +91,13 @@ class Bench:
         Raises LoadFailed when fewer charges exist than were acknowledged, NotSettled, and AuditFailed.
         """
         stack = self.system.stack
+        memory_before = memory_mib(stack)
         before = cpu_seconds(stack)
         with profiled(stack, self.profile_folder, plan.run):
             report = load(plan)
         settlement = wait_settled(self.connection, report.started_at)
         after = cpu_seconds(stack)
+        memory_after = memory_mib(stack)
         acknowledged = report.acknowledged * (plan.items if plan.items and not plan.transport else 1)
         if settlement.succeeded + settlement.failed < acknowledged:
             raise LoadFailed(f"{acknowledged} charges were acknowledged and {settlement.succeeded + settlement.failed} exist")
@@ -97,4 +109,4 @@ class Bench:
         if audit:
             self.system.audit()
         rate = settlement.succeeded / (settlement.ended_at - report.started_at)
-        return Measured(report, settlement, rate, cpu_us, time.monotonic() - started)
+        return Measured(report, settlement, rate, cpu_us, time.monotonic() - started, memory_before, memory_after)

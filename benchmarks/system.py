@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,14 +66,19 @@ class System:
 
 
 @contextmanager
-def running_system(*, vendors: int, customers: int, parent: Path | None = None) -> Iterator[System]:
+def running_system(
+    *, vendors: int, customers: int, parent: Path | None = None, settings: Mapping[str, str] | None = None
+) -> Iterator[System]:
     """Give a fresh system; afterwards nothing of it is left. The caller's CHARGING_ settings, such as process counts, are in force.
 
-    `parent` is the folder to make the temporary one in; it must be on a real disk for the figures to mean anything.
+    `parent` is the folder to make the temporary one in; it must be on a real disk for the figures to mean anything. `settings` come before
+    the caller's.
     """
     folder = Path(tempfile.mkdtemp(prefix="charging-bench-", dir=parent))
     inherited = {name: value for name, value in os.environ.items() if name.startswith("CHARGING_")}
-    choices = choose(folder, {**inherited, **RELEASE_SETTINGS}, keep_secrets(folder / "secrets", SECRET_NAMES), known_ports=False)
+    choices = choose(
+        folder, {**inherited, **(settings or {}), **RELEASE_SETTINGS}, keep_secrets(folder / "secrets", SECRET_NAMES), known_ports=False
+    )
     try:
         with Stack(choices) as stack:
             create_first_operator(stack.environment, FIRST_OPERATOR)

@@ -33,6 +33,19 @@ def cpu_table(rows: Sequence[Row]) -> str:
     return aligned(cells, set(range(1, len(names) + 2)))
 
 
+def memory_table(rows: Sequence[Row]) -> str:
+    """Return the memory of each process in MiB before the first and after the last row that the first system ran."""
+    measured = [row for row in rows if "memory_mib_before" in row.details and row.name != "processes_2"]
+    if not measured:
+        return ""
+    before, after = measured[0].details["memory_mib_before"], measured[-1].details["memory_mib_after"]
+    names = sorted(before)
+    cells = [("Memory in MiB", *names, "all")]
+    for moment, found in (("before the first row", before), ("after the last row", after)):
+        cells.append((moment, *(number(found.get(name, 0.0)) for name in names), number(sum(found.values()))))
+    return aligned(cells, set(range(1, len(names) + 2)))
+
+
 def aligned(cells: Sequence[Sequence[str]], right: set[int]) -> str:
     """Return the cells in columns, those in `right` flush right."""
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]

@@ -5,6 +5,8 @@ from benchmarks.figures import Figure, Row
 from benchmarks.load_plan import LoadPlan, LoadReport, run_generator
 from benchmarks.wrk import run_wrk, wrk_program
 
+WARM_UP_SECONDS = 2.0
+
 
 def run_http(plan: LoadPlan) -> LoadReport:
     """Run a closed loop by wrk where that is installed, else by the generator of this folder."""
@@ -35,6 +37,11 @@ def rest_hot(bench: Bench) -> Row:
     return _row(
         "rest_hot", "REST, 256 connections, 1 hot vendor", measured, "textbook_hot", Figure("of spread", measured.rate, "/s", "peak")
     )
+
+
+def warm_up(bench: Bench) -> None:
+    """Let connections, caches and prepared statements come to be, so that no row pays for them."""
+    bench.measure(run_http, bench.plan(in_flight=64, seconds=WARM_UP_SECONDS), audit=False)
 
 
 def peak(bench: Bench) -> float:

@@ -11,7 +11,7 @@ from benchmarks.flame import flame, frames_of
 from benchmarks.plot import plot
 from benchmarks.settlement import first_id
 from benchmarks.statistics import percentile
-from benchmarks.table import cpu_table, number, table
+from benchmarks.table import cpu_table, memory_table, number, table
 from shared.uuid7 import Uuid7Sequence
 
 ROW = Row(
@@ -52,6 +52,15 @@ def test_table_shows_each_title_once_and_the_ratio(lines: list[Line]) -> None:
     assert text.count("REST <256>") == 1
     assert "3,000  /s" in text
     assert "1.50x" in text
+
+
+def test_memory_table_stands_between_the_first_row_and_the_last() -> None:
+    """A system of another row's own is no part of it, nor is a row without memory."""
+    first = Row("a", "a", (), details={"memory_mib_before": {"gateway": 60.0}, "memory_mib_after": {"gateway": 70.0}})
+    last = Row("b", "b", (), details={"memory_mib_before": {"gateway": 71.0}, "memory_mib_after": {"gateway": 80.0}})
+    other = Row("processes_2", "c", (), details={"memory_mib_before": {"gateway": 1.0}, "memory_mib_after": {"gateway": 2.0}})
+    assert [line.split()[-2:] for line in memory_table([first, last, other, ROW]).splitlines()[2:]] == [["60.0", "60.0"], ["80.0", "80.0"]]
+    assert memory_table([ROW]) == ""
 
 
 def test_cpu_table_leaves_the_generator_out_of_the_sum() -> None:
