@@ -52,7 +52,7 @@ class GrpcLoad:
     async def run(self) -> LoadReport:
         """Run the plan and return what was seen."""
         async with AsyncExitStack() as stack:
-            channels = [await stack.enter_async_context(open_channel(f"127.0.0.1:{self._plan.port}")) for _ in range(CHANNELS)]
+            channels = [await stack.enter_async_context(open_channel(f"127.0.0.1:{self._plan.port}", None)) for _ in range(CHANNELS)]
             for channel in channels:
                 await channel.channel_ready()
             send = {"unary": self._unary, "envelope": self._envelope, "bulk": self._bulk}[self._plan.transport](channels)

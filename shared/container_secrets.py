@@ -6,7 +6,8 @@ the value of the setting it is named after (CHARGING_SECRETS_DIR):
 - `setup`: the administrator's DATABASE_URL and every secret there is, for the jobs that set up the others. It is the truth: what it lacks
   is made at random, what it has is never replaced, and the other folders follow from it.
 - `postgres` and `redis`: the password of the engine, in the form the official image reads.
-- `vendor_credit`, `customer_charge`, `gateway`, `scheduler`: what that process needs, its own private key, and the public keys of all.
+- `vendor_credit`, `customer_charge`, `gateway`, `scheduler`: what that process needs, its own private key, and the public keys of all;
+  below `tls` its own certificate, which is made anew a month before it ends, and the authority's, whose key is in `setup` alone.
 
 So a service that is broken into gives away its own role in the database and its own name among the peers, and nobody else's.
 """
@@ -14,10 +15,13 @@ So a service that is broken into gives away its own role in the database and its
 import secrets
 import sys
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
+from shared.clock import utc_now
 from shared.database_setup import SERVICES, ServiceDatabase
 from shared.peer_keys import write_peer_keys, write_whole
+from shared.tls.issuing import Authority, write_certificate
 
 PEERS = ("vendor_credit", "customer_charge", "gateway", "scheduler")
 FOLDERS = ("setup", "postgres", "redis", *PEERS)
@@ -35,6 +39,7 @@ REDIS_HOSTS = {"": "broker", "CHARGING_CACHE_": "cache"}
 """Hosts in docker-compose.yml by the prefix of the variable that holds their URL."""
 
 KEYS = "keys"
+TLS = "tls"
 PRIVATE, READABLE = 0o600, 0o644
 """The engines read their password as a user of their own; nobody else has their volume."""
 
@@ -61,6 +66,7 @@ def write_secrets(root: Path) -> None:
         _write(root / service, {name: urls[name], **redis, **own.get(service, {})})
     _write(root / "scheduler", {**urls, **redis, **own["customer_charge"]})
     _share_keys(root)
+    _issue_certificates(root, utc_now())
 
 
 def _kept(folder: Path) -> dict[str, str]:
@@ -84,6 +90,16 @@ def _share_keys(root: Path) -> None:
         public = root / peer / KEYS / f"{peer}.public.pem"
         for other in PEERS:
             write_whole(root / other / KEYS / public.name, public.read_bytes(), READABLE)
+
+
+def _issue_certificates(root: Path, now: datetime) -> None:
+    (root / "setup" / TLS).mkdir(exist_ok=True, mode=0o700)
+    authority = Authority.kept_in(root / "setup" / TLS, now)
+    for peer in PEERS:
+        folder = root / peer / TLS
+        folder.mkdir(exist_ok=True)
+        write_certificate(folder, peer, authority, now)
+        write_whole(folder / "ca.pem", authority.pem, READABLE)
 
 
 def main() -> int:

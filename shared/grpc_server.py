@@ -1,6 +1,8 @@
 """Serve a method table over gRPC, with health and reflection beside it."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol, Self
 
 import grpc
 from google.protobuf import descriptor_pool
@@ -9,6 +11,8 @@ from grpc_reflection.v1alpha import reflection
 
 from shared.interceptors.types import Context
 from shared.method_table import MethodTable
+from shared.tls.credentials import server_credentials
+from shared.tls.files import TlsFiles
 from shared.transport.channels import MAX_MESSAGE_BYTES
 
 MAX_CONNECTION_AGE_MS = 30 * 60 * 1000
@@ -29,11 +33,53 @@ OPTIONS = (
 )
 
 
+class ServerSettings(Protocol):
+    """The settings that say where a process listens."""
+
+    host: str
+    grpc_port: int
+    grpc_peer_port: int
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """Return the files of TLS, None for none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where a process is reached by gRPC. Without `tls`, unencrypted; with it, who comes to `peer_port` shows a certificate.
+
+    Without a `peer_port` (0) that holds for `port`, which else asks for none, so that partners need a token only.
+    """
+
+    host: str
+    port: int
+    peer_port: int = 0
+    tls: TlsFiles | None = None
+
+    @classmethod
+    def of(cls, settings: ServerSettings) -> Self:
+        """Return the ports that the settings name."""
+        return cls(settings.host, settings.grpc_port, settings.grpc_peer_port, settings.tls)
+
+    def open(self, server: grpc.aio.Server) -> int:
+        """Let the server listen, and return the number of the ordinary port. Raises RuntimeError for a port that is taken."""
+        if self.tls is None:
+            return server.add_insecure_port(self._at(self.port))
+        if self.peer_port:
+            server.add_secure_port(self._at(self.peer_port), server_credentials(self.tls, clients_certified=True))
+        return server.add_secure_port(self._at(self.port), server_credentials(self.tls, clients_certified=not self.peer_port))
+
+    def _at(self, port: int) -> str:
+        return f"{self.host}:{port}"
+
+
 class GrpcServer:
-    """One gRPC port of one process."""
+    """The gRPC ports of one process."""
 
     def __init__(
-        self, table: MethodTable, *, host: str, port: int, with_reflection: bool, ready: Callable[[], Awaitable[bool]] | None = None
+        self, table: MethodTable, ports: Ports, *, with_reflection: bool, ready: Callable[[], Awaitable[bool]] | None = None
     ) -> None:
         """`ready` decides what grpc.health.v1 says of the whole process (the empty service name)."""
         self._server = grpc.aio.server(options=OPTIONS)
@@ -45,7 +91,7 @@ class GrpcServer:
             reflection.enable_server_reflection(
                 [*services, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server, descriptor_pool.Default()
             )
-        self.port = self._server.add_insecure_port(f"{host}:{port}")
+        self.port = ports.open(self._server)
 
     async def start(self) -> None:
         """Begin to serve."""

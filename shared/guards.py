@@ -55,7 +55,7 @@ class Guards:
             MetricsInterceptor(self._registry),
             ErrorMappingInterceptor(),
             DeadlineInterceptor(),
-            AuthenticationInterceptor(self._authenticator),
+            AuthenticationInterceptor(self._authenticator, peers_certified=self._settings.tls is not None),
             RoleInterceptor(),
             DecodingInterceptor(),
             ValidationInterceptor(),

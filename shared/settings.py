@@ -8,11 +8,15 @@ not passed on to children and not shown by whoever lists a process's environment
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AliasChoices, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.clock import utc_now
+from shared.tls.files import TlsFiles
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -55,6 +59,16 @@ class CommonSettings(BaseSettings):
     reflection: bool = True
     """Whether gRPC server reflection is served."""
 
+    tls_cert_file: Path | None = None
+    """Certificate chain of this process, PEM. With it, its key and the authority's certificate, all gRPC is encrypted, and the processes
+    of this system show each other certificates."""
+
+    tls_key_file: Path | None = None
+    """Private key of the first certificate in `tls_cert_file`, PEM, not encrypted."""
+
+    tls_ca_file: Path | None = None
+    """Certificates, PEM, of the authority that signs those of this system's own processes, and of nobody else."""
+
     identity_address: str = "127.0.0.1:50050"
     vendor_credit_address: str = "127.0.0.1:50051"
     customer_charge_address: str = "127.0.0.1:50052"
@@ -85,6 +99,18 @@ class CommonSettings(BaseSettings):
             raise ValueError("CHARGING_FAULTS_DIR is for tests: outside the development profile nothing may be told to fail")
         return self
 
+    @model_validator(mode="after")
+    def _tls_files_fit(self) -> Self:
+        check_tls({"CERT": self.tls_cert_file, "KEY": self.tls_key_file, "CA": self.tls_ca_file}, "CHARGING_TLS", self.tls)
+        return self
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """Return the files of TLS between the services, None where gRPC is plain."""
+        if self.tls_cert_file is None or self.tls_key_file is None or self.tls_ca_file is None:
+            return None
+        return TlsFiles(self.tls_cert_file, self.tls_key_file, self.tls_ca_file)
+
     @property
     def demo_data_allowed(self) -> bool:
         """Tell whether the demo data may be made here."""
@@ -97,9 +123,20 @@ class CommonSettings(BaseSettings):
 
 
 class DatabaseSettings(CommonSettings):
-    """Settings of a process that has a database. Subclasses name their own variable and schema."""
+    """Settings of a process that has a database. Subclasses name their own variables, ports and schema."""
 
     database_pool_size: Annotated[int, Field(ge=1, le=200)] = 8
+
+    grpc_peer_port: Port = 0
+    """Port for peers only, who show certificates there; the ordinary port then asks for none. 0: all come to the ordinary one."""
+
+    @model_validator(mode="after")
+    def _peers_show_certificates(self) -> Self:
+        if self.grpc_peer_port and self.tls is None:
+            raise ValueError(
+                "a port for peers (CHARGING_*_PEER_PORT) needs CHARGING_TLS_CERT_FILE, CHARGING_TLS_KEY_FILE and CHARGING_TLS_CA_FILE"
+            )
+        return self
 
 
 def environment_with_secrets() -> dict[str, str]:
@@ -107,6 +144,15 @@ def environment_with_secrets() -> dict[str, str]:
     folder = os.environ.get("CHARGING_SECRETS_DIR")
     files = {file.name: file.read_text().strip() for file in Path(folder).iterdir() if file.is_file()} if folder else {}
     return files | os.environ
+
+
+def check_tls(given: Mapping[str, Path | None], settings: str, files: TlsFiles | None) -> None:
+    """Raise ValueError when only some of the settings that belong together are set, or what they name is of no use."""
+    missing = [f"{settings}_{which}_FILE" for which, path in given.items() if path is None]
+    if files is None and len(missing) < len(given):
+        raise ValueError(f"{' and '.join(missing)}: not set, and {settings}_* works only as a whole")
+    if files is not None:
+        files.read(now=utc_now())
 
 
 SettingsT = TypeVar("SettingsT", bound=CommonSettings)

@@ -12,6 +12,7 @@ from shared.local.binaries import EngineMissing
 from shared.local.ports import free_port
 from shared.local.postgres import FAST_TEST_SETTINGS, Postgres
 from shared.local.valkey import BROKER_SETTINGS, Valkey
+from tests.certificates import Certificates
 from tests.databases import DatabaseFactory, Databases
 from tests.support import tool_missing
 
@@ -59,6 +60,12 @@ def valkey_server(server_folder: Path) -> Iterator[Valkey]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Give an authority that issues certificates."""
+    return Certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture

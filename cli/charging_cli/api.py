@@ -1,6 +1,7 @@
 """Calls the REST door, and repeats what may be repeated."""
 
 import random
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -27,7 +28,8 @@ class Api:
 
     A call is repeated for up to `patience_seconds` when it was limited, or when no useful answer came and repeating it is safe: a read, a
     write with an idempotency key, or one that has the same effect however often it arrives. `told` is called with each pause in seconds
-    and its reason. A door that was never reached fails at once: it is more likely a wrong address than a bad moment.
+    and its reason. `trust` is what an https address is checked by, None for what this machine trusts. A door that was never reached
+    fails at once: it is more likely a wrong address than a bad moment.
     """
 
     def __init__(
@@ -38,11 +40,13 @@ class Api:
         patience_seconds: float = 30.0,
         timeout_seconds: float = 45.0,
         told: Callable[[float, str], None] | None = None,
+        trust: ssl.SSLContext | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         headers = {"Accept": "application/json", "User-Agent": "charging-cli"} | ({"Authorization": f"Token {token}"} if token else {})
         self.url = url
-        self._client = httpx.Client(base_url=url, headers=headers, timeout=timeout_seconds, transport=transport)
+        verify = True if trust is None else trust
+        self._client = httpx.Client(base_url=url, headers=headers, timeout=timeout_seconds, verify=verify, transport=transport)
         self._patience_seconds = patience_seconds
         self._told = told or (lambda _seconds, _why: None)
         self._reached = False

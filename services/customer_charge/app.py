@@ -30,7 +30,7 @@ from shared.auth.trust_state import TrustCopy
 from shared.database import Database
 from shared.database_checks import check_durability
 from shared.documents.signing import DocumentSigner
-from shared.grpc_server import GrpcServer
+from shared.grpc_server import GrpcServer, Ports
 from shared.guards import Guards, peer_tokens
 from shared.telemetry import MetricsEndpoint, new_registry
 from shared.transport.channels import open_channel
@@ -50,8 +50,8 @@ class CustomerChargeApp:
         tokens = peer_tokens(settings, SERVICE)
         self._waker = build_waker(settings)
         self._reversal_waker = build_waker(settings, REVERSAL_QUEUE)
-        self._identity = open_channel(settings.identity_address)
-        self._vendor_credit = open_channel(settings.vendor_credit_address)
+        self._identity = open_channel(settings.identity_address, settings.tls)
+        self._vendor_credit = open_channel(settings.vendor_credit_address, settings.tls)
         ledger = VendorCreditClient(self._vendor_credit, lambda: tokens.token("vendor_credit"))
         self._trust = TrustCopy(remote_fetch(self._identity, tokens))
         self._guards = Guards(settings, SERVICE, self._trust, registry)
@@ -92,9 +92,7 @@ class CustomerChargeApp:
                 ),
             ]
         )
-        self.server = GrpcServer(
-            self.table, host=settings.host, port=settings.grpc_port, with_reflection=settings.reflection, ready=self.ready
-        )
+        self.server = GrpcServer(self.table, Ports.of(settings), with_reflection=settings.reflection, ready=self.ready)
         self._metrics = MetricsEndpoint(settings, registry)
 
     async def start(self) -> None:

@@ -36,7 +36,10 @@ async def audit(settings: CustomerChargeSettings) -> tuple[Books, list[AuditLogS
     """Check all books and audit logs. Raises Unavailable."""
     database = Database(settings.database_url, settings.database_schema, pool_size=2, application_name="audit")
     tokens = peer_tokens(settings, "customer_charge")
-    async with open_channel(settings.vendor_credit_address) as channel, open_channel(settings.identity_address) as identity:
+    async with (
+        open_channel(settings.vendor_credit_address, settings.tls) as channel,
+        open_channel(settings.identity_address, settings.tls) as identity,
+    ):
         await database.open()
         try:
             client = VendorCreditClient(channel, lambda: tokens.token("vendor_credit"))

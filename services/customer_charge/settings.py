@@ -13,6 +13,7 @@ class CustomerChargeSettings(DatabaseSettings):
     database_url: str = Field(validation_alias=AliasChoices("CHARGING_CUSTOMER_CHARGE_DATABASE_URL", "DATABASE_URL", "database_url"))
     database_schema: str = "customer_charge"
     grpc_port: Port = Field(default=50052, validation_alias=AliasChoices("CHARGING_CUSTOMER_CHARGE_PORT", "grpc_port"))
+    grpc_peer_port: Port = Field(default=0, validation_alias=AliasChoices("CHARGING_CUSTOMER_CHARGE_PEER_PORT", "grpc_peer_port"))
     settle_slots: Annotated[int, Field(ge=1, le=256)] = 1
     """Into how many slots pending charges are spread, by vendor: how many workers may settle side by side. Every process of the service
     must have the same number. One gives the largest batches, and is the fastest until one worker has a processor to itself and is busy."""

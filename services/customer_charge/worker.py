@@ -50,7 +50,7 @@ class Tools:
         """Connect to the database and to the vendor-credit service."""
         database = Database(settings.database_url, settings.database_schema, pool_size=settings.worker_threads, application_name=SERVICE)
         tokens = peer_tokens(settings, "customer_charge")
-        channel = open_channel(settings.vendor_credit_address)
+        channel = open_channel(settings.vendor_credit_address, settings.tls)
         await database.open()
         return cls(
             database, channel, VendorCreditClient(channel, lambda: tokens.token("vendor_credit")), build_deliveries(settings, database)

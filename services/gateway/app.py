@@ -19,9 +19,10 @@ from services.gateway.vendor_directory import VendorDirectory
 from shared.auth.peer_tokens import PeerTokenSource
 from shared.database import Database
 from shared.database_checks import check_durability
-from shared.grpc_server import GrpcServer
+from shared.grpc_server import GrpcServer, Ports
 from shared.guards import Guards, peer_tokens
 from shared.telemetry import MetricsEndpoint, new_registry
+from shared.tls.files import TlsFiles
 from shared.transport.backend import Backend
 from shared.transport.channels import open_channel
 from shared.transport.dispatch import LocalBackend
@@ -58,16 +59,14 @@ class GatewayApp:
         )
         tokens = peer_tokens(settings, SERVICE)
         self._remotes = {
-            "vendor_credit": _Remote("vendor_credit", settings.vendor_credit_address, tokens),
-            "customer_charge": _Remote("customer_charge", settings.customer_charge_address, tokens),
+            "vendor_credit": _Remote("vendor_credit", settings.vendor_credit_address, settings.tls, tokens),
+            "customer_charge": _Remote("customer_charge", settings.customer_charge_address, settings.tls, tokens),
         }
         self._identity = build_identity(settings, self.database, vendors=self._remotes["vendor_credit"].vendors)
         self._guards = Guards(settings, SERVICE, self._identity.trust, registry)
         keys = (add_KeyServiceServicer_to_server, KeyService(settings.keys_dir))
         self.table = self._guards.table([*self._identity.servicers, keys])
-        self.grpc_server = GrpcServer(
-            self.table, host=settings.host, port=settings.grpc_port, with_reflection=settings.reflection, ready=self.database.ready
-        )
+        self.grpc_server = GrpcServer(self.table, Ports.of(settings), with_reflection=settings.reflection, ready=self.database.ready)
         local = LocalBackend(self.table)
         homes: list[tuple[FileDescriptor, Backend]] = [
             (identity_pb2.DESCRIPTOR, local),
@@ -122,8 +121,8 @@ class GatewayApp:
 class _Remote:
     """Another service: its channel, its envelopes, and its health."""
 
-    def __init__(self, service: str, address: str, tokens: PeerTokenSource) -> None:
-        self._channel = open_channel(address)
+    def __init__(self, service: str, address: str, tls: TlsFiles | None, tokens: PeerTokenSource) -> None:
+        self._channel = open_channel(address, tls)
         self._health = health_pb2_grpc.HealthStub(self._channel)
         self.vendors = VendorDirectory(self._channel, lambda: tokens.token(service))
         self.backend = EnvelopeBackend(self._channel, lambda: tokens.token(service), name=service)

@@ -1,11 +1,13 @@
 """Settings of the gateway."""
 
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Self
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, model_validator
 
-from shared.settings import DatabaseSettings, Port
+from shared.settings import DatabaseSettings, Port, check_tls
+from shared.tls.files import TlsFiles
 
 
 class GatewaySettings(DatabaseSettings):
@@ -15,6 +17,13 @@ class GatewaySettings(DatabaseSettings):
     database_schema: str = "gateway"
     http_port: Port = Field(default=8000, validation_alias=AliasChoices("CHARGING_HTTP_PORT", "http_port"))
     grpc_port: Port = Field(default=50050, validation_alias=AliasChoices("CHARGING_IDENTITY_PORT", "grpc_port"))
+    grpc_peer_port: Port = Field(default=0, validation_alias=AliasChoices("CHARGING_IDENTITY_PEER_PORT", "grpc_peer_port"))
+    http_tls_cert_file: Path | None = None
+    """Certificate chain of the HTTP door, PEM; with its key, the door speaks HTTPS only."""
+
+    http_tls_key_file: Path | None = None
+    """Private key of the first certificate in `http_tls_cert_file`, PEM, not encrypted."""
+
     key_encryption_secret: Annotated[SecretStr, Field(min_length=32)]
     """Encrypts the signing keys at rest in the gateway's schema; at least 32 random characters, the same for every gateway."""
 
@@ -43,3 +52,15 @@ class GatewaySettings(DatabaseSettings):
 
     connections_max: Annotated[int, Field(ge=1)] = 10_000
     """Open HTTP connections of one process; more are answered 503 and closed."""
+
+    @model_validator(mode="after")
+    def _http_tls_files_fit(self) -> Self:
+        check_tls({"CERT": self.http_tls_cert_file, "KEY": self.http_tls_key_file}, "CHARGING_HTTP_TLS", self.http_tls)
+        return self
+
+    @property
+    def http_tls(self) -> TlsFiles | None:
+        """Return the files of the HTTP door's certificate, None where it is plain."""
+        if self.http_tls_cert_file is None or self.http_tls_key_file is None:
+            return None
+        return TlsFiles(self.http_tls_cert_file, self.http_tls_key_file, settings="CHARGING_HTTP_TLS")

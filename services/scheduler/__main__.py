@@ -55,11 +55,11 @@ class SchedulerApp:
         self._charge_database = Database(
             customer_charge.database_url, customer_charge.database_schema, pool_size=2, application_name=SERVICE
         )
-        self._channel = open_channel(customer_charge.vendor_credit_address)
-        self._feed_channel = open_channel(customer_charge.customer_charge_address)
+        self._channel = open_channel(customer_charge.vendor_credit_address, customer_charge.tls)
+        self._feed_channel = open_channel(customer_charge.customer_charge_address, customer_charge.tls)
         feed = EventFeedClient(self._feed_channel, lambda: tokens.token("customer_charge"))
         ledger = VendorCreditClient(self._channel, lambda: tokens.token("vendor_credit"))
-        self._identity_channel = open_channel(customer_charge.identity_address)
+        self._identity_channel = open_channel(customer_charge.identity_address, customer_charge.tls)
         registry = new_registry()
         self._metrics = MetricsEndpoint(customer_charge, registry)
         checker = BooksChecker(

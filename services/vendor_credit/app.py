@@ -19,7 +19,7 @@ from shared.auth.trust_state import TrustCopy
 from shared.database import Database
 from shared.database_checks import check_durability
 from shared.documents.signing import DocumentSigner
-from shared.grpc_server import GrpcServer
+from shared.grpc_server import GrpcServer, Ports
 from shared.guards import Guards, peer_tokens
 from shared.telemetry import MetricsEndpoint, new_registry
 from shared.transport.channels import open_channel
@@ -37,7 +37,7 @@ class VendorCreditApp:
             settings.database_url, settings.database_schema, pool_size=settings.database_pool_size, application_name=SERVICE
         )
         self._waker = build_waker(settings)
-        self._identity = open_channel(settings.identity_address)
+        self._identity = open_channel(settings.identity_address, settings.tls)
         self._trust = TrustCopy(remote_fetch(self._identity, peer_tokens(settings, SERVICE)))
         self._guards = Guards(settings, SERVICE, self._trust, registry)
         self.table = self._guards.table(
@@ -62,9 +62,7 @@ class VendorCreditApp:
                 (rpc.add_AuditLogServiceServicer_to_server, AuditLogServicer(self.database)),
             ]
         )
-        self.server = GrpcServer(
-            self.table, host=settings.host, port=settings.grpc_port, with_reflection=settings.reflection, ready=self.ready
-        )
+        self.server = GrpcServer(self.table, Ports.of(settings), with_reflection=settings.reflection, ready=self.ready)
         self._metrics = MetricsEndpoint(settings, registry)
 
     async def start(self) -> None:

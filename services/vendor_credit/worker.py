@@ -39,7 +39,7 @@ class Tools:
         """Connect to the database and to the customer-charge service."""
         database = Database(settings.database_url, settings.database_schema, pool_size=settings.worker_threads, application_name=SERVICE)
         tokens = peer_tokens(settings, "vendor_credit")
-        channel = open_channel(settings.customer_charge_address)
+        channel = open_channel(settings.customer_charge_address, settings.tls)
         await database.open()
         return cls(database, channel, EventFeedClient(channel, lambda: tokens.token("customer_charge")))
 

@@ -96,11 +96,20 @@ class Choices:
             "CHARGING_KEY_ENCRYPTION_SECRET": self.secrets["CHARGING_KEY_ENCRYPTION_SECRET"],
             "CHARGING_WEBHOOK_ENCRYPTION_SECRET": self.secrets["CHARGING_WEBHOOK_ENCRYPTION_SECRET"],
             **{name: str(self.ports[name]) for name in (*SERVER_PORTS, METRICS_PORT_SETTING)},
-            "CHARGING_HTTP_URL": f"http://{self._at('CHARGING_HTTP_PORT')}",
-            "CHARGING_IDENTITY_ADDRESS": self._at("CHARGING_IDENTITY_PORT"),
-            "CHARGING_VENDOR_CREDIT_ADDRESS": self._at("CHARGING_VENDOR_CREDIT_PORT"),
-            "CHARGING_CUSTOMER_CHARGE_ADDRESS": self._at("CHARGING_CUSTOMER_CHARGE_PORT"),
+            "CHARGING_HTTP_URL": f"{self._http_scheme}://{self._at('CHARGING_HTTP_PORT')}",
+            "CHARGING_IDENTITY_ADDRESS": self._peers_at("IDENTITY"),
+            "CHARGING_VENDOR_CREDIT_ADDRESS": self._peers_at("VENDOR_CREDIT"),
+            "CHARGING_CUSTOMER_CHARGE_ADDRESS": self._peers_at("CUSTOMER_CHARGE"),
         }
+
+    @property
+    def _http_scheme(self) -> str:
+        return "https" if self.settings.get("CHARGING_HTTP_TLS_CERT_FILE") else "http"
+
+    def _peers_at(self, service: str) -> str:
+        """Return where this system's own processes reach a service: its port for peers, where it has one."""
+        peer_port = self.settings.get(f"CHARGING_{service}_PEER_PORT", "0")
+        return f"{LOOPBACK}:{peer_port}" if peer_port.strip("0") else self._at(f"CHARGING_{service}_PORT")
 
     def _at(self, port_setting: str) -> str:
         return f"{LOOPBACK}:{self.ports[port_setting]}"

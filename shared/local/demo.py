@@ -7,6 +7,7 @@ beyond the credit is refused, and a charge sent twice under one idempotency key 
 import http.client
 import json
 import os
+import ssl
 import sys
 import time
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from uuid import uuid4
 
 from shared.local.env_file import read_env_file
 from shared.local.state_folder import state_folder
+from shared.tls.clients import open_http
 
 POLL_SECONDS = 0.05
 SETTLED_SECONDS_MAX = 15.0
@@ -43,6 +45,8 @@ class Caller:
 
     url: str
     token: str = ""
+    trust: ssl.SSLContext | None = None
+    """What an https address is checked by; None: by what this machine trusts."""
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> Answer:
         """Send one request and show it. Waits where the system says that there were too many. Raises DemoFailed for any other refusal."""
@@ -70,8 +74,7 @@ class Caller:
         raise DemoFailed(f"{path} was not {' or '.join(sorted(statuses))} within {SETTLED_SECONDS_MAX:.0f} s")
 
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]) -> Answer:
-        address = urlsplit(self.url)
-        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
+        connection = open_http(urlsplit(self.url), timeout_seconds=30, context=self.trust)
         try:
             sent = {"Accept": "application/json", **headers}
             if self.token:
@@ -86,10 +89,10 @@ class Caller:
         return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, json.loads(content) if content else None)
 
 
-def tell(url: str) -> None:
-    """Play the story. Raises DemoFailed, and OSError when nobody listens."""
+def tell(url: str, trust: ssl.SSLContext | None = None) -> None:
+    """Play the story. Raises DemoFailed, and OSError when nobody listens or the certificate is not to be believed."""
     _step("1. Both log in.")
-    operator, partner = _log_in(url, "operator"), _log_in(url, "partner")
+    operator, partner = _log_in(url, "operator", trust), _log_in(url, "partner", trust)
 
     _step("2. The partner asks for 1,000 of credit for vendor 1; the operator approves, and it is posted.")
     request = partner.call("POST", "/api/vendor/submit-request/", {"requester": 1, "amount": 1000}).body["data"]
@@ -123,9 +126,9 @@ def tell(url: str) -> None:
     print("\nThat was the whole story. `make audit` checks the books; `make psql` shows the tables.")
 
 
-def _log_in(url: str, username: str) -> Caller:
-    answer = Caller(url).call("POST", "/api/auth/token/", {"username": username, "password": username})
-    return Caller(url, answer.body["token"])
+def _log_in(url: str, username: str, trust: ssl.SSLContext | None) -> Caller:
+    answer = Caller(url, trust=trust).call("POST", "/api/auth/token/", {"username": username, "password": username})
+    return Caller(url, answer.body["token"], trust)
 
 
 def _step(sentence: str) -> None:
@@ -144,9 +147,10 @@ def _hide(body: Any) -> Any:
 
 def main() -> int:
     """Play the story against the stack of this folder."""
-    url = {**read_env_file(state_folder() / "env"), **os.environ}.get("CHARGING_HTTP_URL", "http://127.0.0.1:8000")
+    settings = {**read_env_file(state_folder() / "env"), **os.environ}
+    url, ca_file = settings.get("CHARGING_HTTP_URL", "http://127.0.0.1:8000"), settings.get("CHARGING_CA_FILE")
     try:
-        tell(url)
+        tell(url, ssl.create_default_context(cafile=ca_file) if ca_file else None)
     except OSError as error:
         print(f"nothing answers at {url} ({error}): start the stack with `make run` in another terminal", file=sys.stderr)
         return 1

@@ -14,8 +14,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 import psycopg
 
@@ -24,12 +26,12 @@ from shared.local.choices import DATABASE, METRICS_PORT_SETTING, Choices
 from shared.local.engine import Engine
 from shared.local.env_file import write_env_file
 from shared.local.folder_lock import FolderLock
-from shared.local.ports import LOOPBACK
 from shared.local.postgres import DURABLE_SETTINGS, Postgres
 from shared.local.processes import PROGRAMS, Instance, Program, instances_of
 from shared.local.supervision import ROOT, Supervision
 from shared.local.valkey import BROKER_SETTINGS, CACHE_SETTINGS, Valkey
 from shared.peer_keys import write_peer_keys
+from shared.tls.clients import open_http, pinned
 
 POLL_SECONDS = 0.05
 READY_SECONDS_MAX = 60.0
@@ -183,11 +185,12 @@ class Stack:
         return self.supervision.running and all(state.state == "RUNNING" for state in self.supervision.states())
 
     def _gateway_ready(self) -> bool:
-        connection = http.client.HTTPConnection(LOOPBACK, self.choices.ports["CHARGING_HTTP_PORT"], timeout=2)
+        cert_file = self.environment.get("CHARGING_HTTP_TLS_CERT_FILE")
         try:
-            connection.request("GET", "/ready/")
-            return connection.getresponse().status == http.HTTPStatus.OK
+            context = pinned(Path(cert_file)) if cert_file else None
+            connection = open_http(urlsplit(self.environment["CHARGING_HTTP_URL"]), timeout_seconds=2, context=context)
+            with closing(connection):
+                connection.request("GET", "/ready/")
+                return connection.getresponse().status == http.HTTPStatus.OK
         except (OSError, http.client.HTTPException):
             return False
-        finally:
-            connection.close()

@@ -3,6 +3,8 @@
 import grpc
 
 from shared.crash_points import armed
+from shared.tls.credentials import channel_credentials
+from shared.tls.files import TlsFiles
 from shared.transport.crash_interceptor import CrashInterceptor
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
@@ -25,6 +27,12 @@ OPTIONS = (
 )
 
 
-def open_channel(address: str) -> grpc.aio.Channel:
-    """Return a channel to one service. Retries are ours alone: only the sender knows what is safe to repeat."""
-    return grpc.aio.insecure_channel(address, options=OPTIONS, interceptors=[CrashInterceptor()] if armed() else None)
+def open_channel(address: str, tls: TlsFiles | None) -> grpc.aio.Channel:
+    """Return a channel to one service, encrypted where `tls` is given.
+
+    Retries are ours alone: only the sender knows what is safe to repeat.
+    """
+    interceptors = [CrashInterceptor()] if armed() else None
+    if tls is None:
+        return grpc.aio.insecure_channel(address, options=OPTIONS, interceptors=interceptors)
+    return grpc.aio.secure_channel(address, channel_credentials(tls), options=OPTIONS, interceptors=interceptors)

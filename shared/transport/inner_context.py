@@ -1,6 +1,6 @@
 """The context of a call that did not arrive by a gRPC server of its own: inside an envelope, or within one process."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import grpc
@@ -35,6 +35,10 @@ class InnerContext:
     def peer(self) -> str:
         """Return the gRPC peer that sent the envelope."""
         return self._peer
+
+    def auth_context(self) -> Mapping[str, Iterable[bytes]]:
+        """Return nothing: the certificate of the connection is the envelope's. A peer makes its own calls directly."""
+        return {}
 
     def code(self) -> Any:
         """Return the status code, None while none was set."""

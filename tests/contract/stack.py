@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -90,13 +91,14 @@ def reply_of(error: grpc.aio.AioRpcError) -> Reply:
 class Stack:
     """The running system, and how tests speak to it. Tokens of users are in `tokens` by user name."""
 
-    def __init__(self, databases: Databases, redis_url: str, keys_dir: Path, **changes: Any) -> None:
-        """Compose the servers; `changes` are settings of all of them."""
+    def __init__(self, databases: Databases, redis_url: str, keys_dir: Path, *, with_peer_ports: bool = False, **changes: Any) -> None:
+        """Compose the servers; `changes` are settings of all of them. `with_peer_ports` gives each a port for peers only."""
         write_peer_keys(keys_dir)
         self.databases = databases
         self.keys_dir = keys_dir
         self.redis_url = redis_url
         self.ports = {service: free_port() for service in SERVICES}
+        self.peer_ports = {service: free_port() if with_peer_ports else port for service, port in self.ports.items()}
         self.tokens: dict[str, str] = {}
         self.user_ids: dict[str, int] = {}
         self._passwords = Passwords()
@@ -105,19 +107,23 @@ class Stack:
             "redis_url": redis_url,
             "keys_dir": keys_dir,
             "drain_seconds": 1.0,
-            "identity_address": f"127.0.0.1:{self.ports['gateway']}",
-            "vendor_credit_address": f"127.0.0.1:{self.ports['vendor_credit']}",
-            "customer_charge_address": f"127.0.0.1:{self.ports['customer_charge']}",
+            "identity_address": f"127.0.0.1:{self.peer_ports['gateway']}",
+            "vendor_credit_address": f"127.0.0.1:{self.peer_ports['vendor_credit']}",
+            "customer_charge_address": f"127.0.0.1:{self.peer_ports['customer_charge']}",
         } | changes
         of = {service: {**common, "database_url": databases.urls[service], "grpc_port": self.ports[service]} for service in SERVICES}
+        for service in SERVICES if with_peer_ports else ():
+            of[service]["grpc_peer_port"] = self.peer_ports[service]
         self.gateway = GatewayApp(GatewaySettings(**of["gateway"], http_port=0, key_encryption_secret="k" * 32))
         self.vendor_credit = VendorCreditApp(VendorCreditSettings(**of["vendor_credit"]))
         self._charge_settings = CustomerChargeSettings(**of["customer_charge"], webhook_encryption_secret="w" * 32)
         self.customer_charge = CustomerChargeApp(self._charge_settings)
-        self.channels = {service: open_channel(f"127.0.0.1:{port}") for service, port in self.ports.items()}
+        self.tls = self._charge_settings.tls
+        self.channels = {service: open_channel(f"127.0.0.1:{port}", self.tls) for service, port in self.ports.items()}
+        self.peer_channels = {service: open_channel(f"127.0.0.1:{port}", self.tls) for service, port in self.peer_ports.items()}
         self.peer = PeerTokenSource(keys_dir, "scheduler")
-        self._ledger = VendorCreditClient(self.channels["vendor_credit"], lambda: self.peer.token("vendor_credit"))
-        self._feed = EventFeedClient(self.channels["customer_charge"], lambda: self.peer.token("customer_charge"))
+        self._ledger = VendorCreditClient(self.peer_channels["vendor_credit"], lambda: self.peer.token("vendor_credit"))
+        self._feed = EventFeedClient(self.peer_channels["customer_charge"], lambda: self.peer.token("customer_charge"))
         self.http: httpx.AsyncClient
 
     async def start(self) -> None:
@@ -125,7 +131,9 @@ class Stack:
         await self.gateway.start()
         await self.vendor_credit.start()
         await self.customer_charge.start()
-        self.http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.gateway.http_server.port}", timeout=TIMEOUT_SECONDS)
+        trust = ssl.create_default_context(cafile=self.tls.ca_file) if self.tls is not None else None
+        url = f"{'http' if trust is None else 'https'}://127.0.0.1:{self.gateway.http_server.port}"
+        self.http = httpx.AsyncClient(base_url=url, timeout=TIMEOUT_SECONDS, verify=trust or True)
         async with asyncio.timeout(TIMEOUT_SECONDS):
             while not all((await self.gateway.ready()).values()):  # noqa: ASYNC110 - asked over the wire: there is no event to wait for
                 await asyncio.sleep(0.01)
@@ -133,7 +141,7 @@ class Stack:
     async def stop(self) -> None:
         """Stop everything, the doors first."""
         await self.http.aclose()
-        for channel in self.channels.values():
+        for channel in (*self.channels.values(), *self.peer_channels.values()):
             await channel.close()
         await self.gateway.stop()
         await self.customer_charge.stop()

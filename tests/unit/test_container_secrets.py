@@ -8,7 +8,9 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from shared.auth.peer_tokens import PeerTokenSource, PeerTokenVerifier, load_public_keys
+from shared.clock import utc_now
 from shared.container_secrets import FOLDERS, PEERS, write_secrets
+from shared.tls.files import TlsFiles
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -79,7 +81,31 @@ def test_secrets_are_for_their_owner_only(root: Path) -> None:
 
     readable = {name for name in contents(root) if stat.S_IMODE((root / name).stat().st_mode) != stat.S_IRUSR | stat.S_IWUSR}
 
-    assert {name for name in readable if not name.endswith(".public.pem")} == {"postgres/POSTGRES_PASSWORD", "redis/redis.conf"}
+    public = (".public.pem", "/tls/cert.pem", "/tls/ca.pem")
+    assert {name for name in readable if not name.endswith(public)} == {"postgres/POSTGRES_PASSWORD", "redis/redis.conf"}
+
+
+def test_each_peer_has_a_certificate_of_its_own_by_one_authority(root: Path) -> None:
+    """It is good for the container's name, and the authority's key is where no service looks."""
+    write_secrets(root)
+
+    for peer in PEERS:
+        files = TlsFiles(root / peer / "tls" / "cert.pem", root / peer / "tls" / "key.pem", root / peer / "tls" / "ca.pem")
+        assert files.read(now=utc_now()).ca == (root / "setup" / "tls" / "ca.pem").read_bytes()
+        assert files.server_names()[0] == peer
+    assert [name for name in contents(root) if name.endswith("ca.key.pem")] == ["setup/tls/ca.key.pem"]
+
+
+def test_the_compose_files_turn_tls_on_with_those_certificates() -> None:
+    """Every process of the set, and the audit, gets the settings; each service has a port for peers that the others know."""
+    with_tls = (REPOSITORY / "docker-compose.tls.yml").read_text()
+    processes = re.findall(r"command: \[python, -m, (?:services\.[a-z_.]+)\]", (REPOSITORY / "docker-compose.yml").read_text())
+    assert len(re.findall(r"environment:\s+(?:<<: )?\*tls", with_tls)) == len(processes)
+    for host in ("gateway", "vendor_credit", "customer_charge"):
+        name = "IDENTITY" if host == "gateway" else host.upper()
+        port = re.search(rf"CHARGING_{name}_PEER_PORT: (\d+)", with_tls)
+        assert port is not None
+        assert f"CHARGING_{name}_ADDRESS: {host}:{port[1]}" in with_tls
 
 
 def test_the_image_and_the_compose_file_know_every_folder() -> None:

@@ -13,7 +13,15 @@ from shared.local.processes import COUNT_SETTING, PROGRAMS
 from shared.settings import CommonSettings
 
 SAMPLE = Path(__file__).parents[2] / ".env.sample"
-LOCAL = {"CHARGING_STATE_DIR", "CHARGING_SECRETS_DIR", COUNT_SETTING, METRICS_PORT_SETTING, *ENGINE_PORTS, *PASSWORD_NAMES.values()}
+LOCAL = {
+    "CHARGING_STATE_DIR",
+    "CHARGING_SECRETS_DIR",
+    "CHARGING_CA_FILE",
+    COUNT_SETTING,
+    METRICS_PORT_SETTING,
+    *ENGINE_PORTS,
+    *PASSWORD_NAMES.values(),
+}
 LOCAL |= {program.count_setting for program in PROGRAMS if program.count_setting}
 
 

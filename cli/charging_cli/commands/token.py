@@ -23,7 +23,7 @@ def token() -> None:
 def create(session: Session, username: str, password_stdin: bool, print_token: bool) -> None:
     """Sign in as USERNAME."""
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else click.prompt("Password", hide_input=True, err=True)
-    api = Api(session.url, "")
+    api = Api(session.url, "", trust=session.trust)
     try:
         answer = api.post("/api/auth/token/", {"username": username, "password": password})
     finally:

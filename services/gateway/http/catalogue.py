@@ -40,6 +40,9 @@ CATALOGUE: Mapping[str, Reason] = {
     "WRONG_CREDENTIALS": Reason(401, "User name or password is wrong", "Check both. An unknown user gets the same answer."),
     "PERMISSION_DENIED": Reason(403, "The caller may not do this", "Ask an operator: the token's role does not allow this call."),
     "ROLE_NOT_ALLOWED": Reason(403, "The role may not do this", "The metadata names the role; use a token of one that may."),
+    "PEER_CERTIFICATE_REQUIRED": Reason(
+        403, "A peer must show its certificate", "This system's own processes call each other by the port for peers."
+    ),
     "APPROVAL_LIMIT": Reason(403, "The amount is beyond what this operator may approve", "Let an operator with a higher limit approve."),
     "METHOD_NOT_ALLOWED": Reason(403, "Nobody may call this method", "The contract gives it no policy."),
     "USER_DISABLED": Reason(409, "The user is disabled", "A disabled user gets no token."),

@@ -107,9 +107,12 @@ class HttpProtocol(asyncio.Protocol):
             self._go_on()
 
     def eof_received(self) -> bool:
-        """Keep a connection whose client has sent all it wanted until its answers are sent; say whether it is kept."""
+        """Keep a connection whose client has sent all it wanted until its answers are sent; say whether it is kept.
+
+        An encrypted one cannot be kept: the event loop closes both of its directions together.
+        """
         self._deaf = True
-        if self._alone() or self._stream is not None:
+        if self._alone() or self._stream is not None or self._transport.get_extra_info("sslcontext") is not None:
             return False
         self._last_due().keep_alive = False
         return True

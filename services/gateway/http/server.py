@@ -6,6 +6,7 @@ import socket
 from services.gateway.http.connections import Connections
 from services.gateway.http.doors import Door
 from services.gateway.http.protocol import HttpProtocol
+from services.gateway.http.tls import HttpsDoor
 from services.gateway.settings import GatewaySettings
 
 BACKLOG = 2048
@@ -47,7 +48,7 @@ class HttpServer:
         self._sock = sock
         self._connections: Connections | None = None
         self._server: asyncio.Server | None = None
-        self._clock: asyncio.Task[None] | None = None
+        self._clocks: list[asyncio.Task[None]] = []
 
     @property
     def port(self) -> int:
@@ -57,24 +58,27 @@ class HttpServer:
         return int(self._sock.getsockname()[1])
 
     async def start(self) -> None:
-        """Begin to serve. Raises OSError where the address cannot be listened on."""
+        """Begin to serve. Raises OSError where the address cannot be listened on, and BadTlsFile."""
         self._sock = self._sock or listening_socket(self._settings.host, self._settings.http_port)
         connections = self._connections = Connections(
             receive_timeout_seconds=self._settings.receive_timeout_seconds,
             keep_alive_seconds=KEEP_ALIVE_SECONDS,
             connections_max=self._settings.connections_max,
         )
-        self._clock = asyncio.create_task(_keep_date(connections))
+        https = HttpsDoor(self._settings.http_tls) if self._settings.http_tls is not None else None
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: HttpProtocol(self._door, connections), sock=self._sock, backlog=BACKLOG
+            lambda: HttpProtocol(self._door, connections), sock=self._sock, backlog=BACKLOG, **(https.server_options if https else {})
         )
+        self._clocks = [asyncio.create_task(_keep_date(connections))]
+        if https is not None:
+            self._clocks.append(asyncio.create_task(https.keep_renewed()))
 
     async def stop(self) -> None:
         """Stop without failing a request: accept no more connections, answer what is under way or still comes on open ones, close them.
 
         Requests that last longer than `drain_seconds` are cut off.
         """
-        if self._server is None or self._clock is None or self._connections is None:
+        if self._server is None or self._connections is None:
             return
         connections = self._connections
         connections.draining = True
@@ -89,8 +93,9 @@ class HttpServer:
         await _emptied_before(connections, end)
         for connection in connections.all():
             connection.abort()
-        self._clock.cancel()
-        self._server = self._clock = None
+        for clock in self._clocks:
+            clock.cancel()
+        self._server = None
 
 
 async def _emptied_before(connections: Connections, end: float) -> None:

@@ -1,20 +1,33 @@
-"""The served door, over real connections: limits on time and size, and an end at which nothing fails."""
+"""The served door, over real connections, plain and encrypted: limits on time and size, and an end at which nothing fails."""
 
 import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
 from services.gateway.http.server import HttpServer, listening_socket
 from shared.transport.backend import Answer
+from tests.certificates import Certificates
 from tests.unit.gateway_http.conftest import Client, client_of
 
 HEALTH = b"GET /health/ HTTP/1.1\r\nHost: door\r\n\r\n"
 BODY = b'{"vendor": 1, "customer": 1, "amount": 1}'
+TLS: dict[str, Any] = {}
+"""What doors are told of TLS, and `trust`, what their clients check them by; empty where connections are plain."""
+
 CHARGE = b"POST /api/customer/increase-credit/ HTTP/1.1\r\nHost: door\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+
+
+@pytest.fixture(autouse=True, params=["plain", "encrypted"])
+def connections(request: pytest.FixtureRequest, certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every test of this module see both kinds of connections."""
+    if request.param == "encrypted":
+        monkeypatch.setitem(TLS, "settings", certificates.of_the_door("127.0.0.1"))
+        monkeypatch.setitem(TLS, "trust", certificates.trust)
 
 
 @asynccontextmanager
@@ -52,7 +65,7 @@ class Connection:
 @asynccontextmanager
 async def connected(server: HttpServer) -> AsyncIterator[Connection]:
     """Connect to a server."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=TLS.get("trust"))
     try:
         yield Connection(reader, writer)
     finally:
@@ -61,7 +74,7 @@ async def connected(server: HttpServer) -> AsyncIterator[Connection]:
 
 def small_door(**values: float) -> Client:
     """Return a door on a free port that loses patience quickly."""
-    return client_of(**{"http_port": 0, "receive_timeout_seconds": 0.2, "drain_seconds": 2.0, **values})
+    return client_of(**{"http_port": 0, "receive_timeout_seconds": 0.2, "drain_seconds": 2.0, **TLS.get("settings", {}), **values})
 
 
 async def test_requests_follow_each_other_on_one_connection() -> None:

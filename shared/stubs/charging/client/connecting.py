@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -30,11 +30,13 @@ class Tls:
     """Encrypt the connection, and believe servers whose certificate one of `root_certificates` signed.
 
     `root_certificates` are PEM; None takes those that come with gRPC. `server_name` is the name that the certificate must carry when it is
-    not the one in the address.
+    not the one in the address. `certificate_chain` and `private_key`, PEM, are shown to a service that asks its callers for certificates.
     """
 
     root_certificates: bytes | None = None
     server_name: str | None = None
+    certificate_chain: bytes | None = None
+    private_key: bytes | None = field(default=None, repr=False)
 
     @property
     def options(self) -> Options:
@@ -44,7 +46,7 @@ class Tls:
     @property
     def credentials(self) -> grpc.ChannelCredentials:
         """Return the channel credentials."""
-        return grpc.ssl_channel_credentials(self.root_certificates)
+        return grpc.ssl_channel_credentials(self.root_certificates, self.private_key, self.certificate_chain)
 
 
 def connect(
