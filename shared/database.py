@@ -94,6 +94,7 @@ class Database:
                 "autocommit": True,
                 "options": f"-c search_path={schema}",
                 "application_name": application_name,
+                "client_encoding": "utf8",  # what binary parameters are written in (shared/sql_arrays.py)
                 "connect_timeout": 5,
             },
             min_size=min(2, pool_size),

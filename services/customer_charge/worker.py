@@ -9,6 +9,7 @@ import grpc
 import redis
 import structlog
 
+from services.customer_charge.domain.links import KnownLinks
 from services.customer_charge.operations.settle_charges import settle_slot
 from services.customer_charge.operations.settle_reversals import settle_reversals
 from services.customer_charge.settings import CustomerChargeSettings
@@ -64,7 +65,7 @@ class Tools:
         await self.database.close()
 
 
-async def work_on(slot: int, tools: Tools, lock: SlotLock, *, limit: int) -> None:
+async def work_on(slot: int, tools: Tools, lock: SlotLock, links: KnownLinks, *, limit: int) -> None:
     """Settle a slot unless somebody else is at it; look again after letting go of it.
 
     A hint that came while the slot was held found the lock taken and is gone. The charges it spoke of were committed before it was sent,
@@ -74,7 +75,7 @@ async def work_on(slot: int, tools: Tools, lock: SlotLock, *, limit: int) -> Non
         async with lock.acquire(slot) as acquired:
             if not acquired:
                 return
-            await settle_slot(tools.database, tools.ledger, slot, limit=limit)
+            await settle_slot(tools.database, tools.ledger, slot, limit=limit, links=links)
         async with tools.database.reading() as connection:
             if not await read_pending(connection, slot, limit=1):
                 return
@@ -125,13 +126,14 @@ def main() -> None:
     resource = LoopResource(lambda: Tools.open(settings), Tools.close)
     broker.add_middleware(resource)
     hints = WebhookHints(broker)
+    links = KnownLinks()
 
     @dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name=QUEUE, max_retries=0)
     async def settle(slot: int) -> None:
         """Settle one slot. A lost, late, doubled or forged hint changes nothing: the rows decide."""
         try:
             tools = await resource.get()
-            await work_on(slot, tools, lock, limit=settings.settle_batch)
+            await work_on(slot, tools, lock, links, limit=settings.settle_batch)
             await hints.send(tools.deliveries)
         except ChargingError as error:
             log.warning("settle.postponed", slot=slot, reason=error.reason)

@@ -1,4 +1,4 @@
-"""Arrays written as text come back from PostgreSQL as they were."""
+"""Arrays written in binary form come back from PostgreSQL as they were."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
@@ -11,16 +11,26 @@ from hypothesis import strategies as st
 
 from services.vendor_credit.domain.debits import Outcome
 from shared.local.postgres import Postgres
-from shared.sql_arrays import bytes_array, int_array, nullable_int_array, nullable_text_array, text_array, time_array, uuid_array
+from shared.sql_arrays import (
+    SqlArray,
+    bytes_array,
+    int_array,
+    nullable_int_array,
+    nullable_text_array,
+    text_array,
+    time_array,
+    uuid_array,
+)
 
 EPOCH = datetime(1900, 1, 1, tzinfo=UTC)
 NUMBERS = st.integers(-(2**63), 2**63 - 1)
-TEXTS = st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)))
-CASES: list[tuple[Callable[[Any], str], str, st.SearchStrategy[Any]]] = [
+TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+CASES: list[tuple[Callable[[Any], SqlArray], str, st.SearchStrategy[Any]]] = [
     (int_array, "bigint[]", NUMBERS),
+    (int_array, "smallint[]", st.integers(-(2**15), 2**15 - 1)),
     (nullable_int_array, "bigint[]", st.none() | NUMBERS),
     (uuid_array, "uuid[]", st.uuids().map(str)),
-    (text_array, "text[]", TEXTS),
+    (text_array, "text[]", TEXTS | st.text("é", min_size=100, max_size=200)),
     (nullable_text_array, "text[]", st.none() | TEXTS),
     (time_array, "timestamptz[]", st.integers(0, 2**42).map(lambda us: EPOCH + timedelta(microseconds=us * 4096))),
     (bytes_array, "bytea[]", st.binary(max_size=64)),
@@ -29,7 +39,7 @@ CASES: list[tuple[Callable[[Any], str], str, st.SearchStrategy[Any]]] = [
 
 @pytest.mark.parametrize(("write", "kind", "values"), CASES, ids=[case[1] + case[0].__name__ for case in CASES])
 def test_arrays_survive_the_way_to_the_database(
-    postgres_server: Postgres, write: Callable[[Any], str], kind: str, values: st.SearchStrategy[Any]
+    postgres_server: Postgres, write: Callable[[Any], SqlArray], kind: str, values: st.SearchStrategy[Any]
 ) -> None:
     """Quotes, backslashes, braces, commas, NULL as a word, empty lists and empty texts included."""
     with psycopg.connect(postgres_server.url()) as connection:
@@ -46,8 +56,21 @@ def test_arrays_survive_the_way_to_the_database(
 
 def test_enum_members_and_zones_are_written_plainly() -> None:
     """An IntEnum is its number, and a time keeps its moment in any zone."""
-    assert int_array([Outcome.DEBITED, True]) == "{1,1}"
-    assert time_array([datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=3)))]) == "{2026-01-01T00:00:00+03:00}"
+    assert int_array([Outcome.DEBITED, True]) == int_array([1, 1])
+    assert time_array([datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=3)))]) == time_array([datetime(2025, 12, 31, 21, tzinfo=UTC)])
+
+
+@pytest.mark.parametrize("wrong", ["", "0190", "0" * 33, "g" * 32, "01900000-0000-7000-8000-00000000000", "x" * 36])
+def test_what_is_no_uuid_is_refused(wrong: str) -> None:
+    """It never shifts its neighbours."""
+    with pytest.raises(ValueError, match=r"hexadecimal|not all"):
+        uuid_array(["01900000-0000-7000-8000-000000000001", wrong])
+
+
+def test_numbers_beyond_64_bits_are_refused() -> None:
+    """They are not cut."""
+    with pytest.raises(OverflowError):
+        int_array([2**63])
 
 
 @pytest.mark.parametrize("value", ["NULL", "null", "{}", '"', "\\", "a,b", "", " x "])

@@ -79,7 +79,7 @@ async def _accept_any(database: Database, orders: Sequence[ChargeOrder], slots: 
 
     async def work(connection: Connection) -> list[Accepted | ChargingError]:
         now = utc_now()
-        inserted = await charge_keys.insert_keys(connection, OrderColumns.of(orders), now)
+        inserted = await charge_keys.insert_keys(connection, OrderColumns.of(orders), now, tell=True)
         fresh_ids = {row[0] for row in await inserted.fetchall()}
         # Effects come only from key rows that this transaction inserted.
         fresh = [order for order in orders if order.charge_id in fresh_ids]

@@ -1,25 +1,33 @@
 """Append events to the feeds, in the transaction of what they tell."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+
+from psycopg.rows import TupleRow
 
 from services.customer_charge.domain.charges import Verdict
-from services.customer_charge.domain.events import Fact, by_vendor, number_charges
+from services.customer_charge.domain.events import Fact, number_charges
 from services.customer_charge.domain.reversals import ReversalState, ReversalVerdict
 from services.customer_charge.storage import event_feed, reversal_events
-from shared.database import Connection, Database, Written
+from shared.database import Connection, Cursor, Database, Written
 
 
-async def record_settled(connection: Connection, verdicts: Sequence[Verdict]) -> list[Written]:
-    """Give the charges that this transaction finished their events: two statements, however many charges there are.
+async def send_numbers(connection: Connection, events: Mapping[int, Sequence[Verdict]]) -> Cursor:
+    """Reserve numbers in the feeds for events by vendor; the rows are where the feeds then stand.
 
-    Call it last: a feed's head is locked from here to COMMIT. Returns what was sent and how many rows it must write.
+    Ask for it after all other locks: a feed's head is locked from here to COMMIT.
     """
-    if not verdicts:
+    return await event_feed.send_advance(connection, {vendor_id: len(each) for vendor_id, each in events.items()})
+
+
+async def record_settled(connection: Connection, events: Mapping[int, Sequence[Verdict]], heads: Iterable[TupleRow]) -> list[Written]:
+    """Give the charges that this transaction finished their events, with the numbers of `send_numbers`: one statement for all.
+
+    Returns what was sent and how many rows it must write.
+    """
+    if not events:
         return []
-    grouped = by_vendor(verdicts)
-    heads = await event_feed.advance_heads(connection, {vendor_id: len(each) for vendor_id, each in grouped.items()})
-    rows = list(number_charges(grouped, heads))
+    rows = list(number_charges(events, {row[0]: row[1] for row in heads}))
     return [(await event_feed.insert_charge_events(connection, rows), len(rows), "rows of events")]
 
 

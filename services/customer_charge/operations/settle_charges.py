@@ -1,7 +1,7 @@
 """DEBIT, CREDIT and FINISH: bring the pending charges of a slot to their final state.
 
 Any number of workers may do this for the same charges at any time, on stale reads, after any crash: the debit decision is sticky, and
-CREDIT and FINISH act only on charges that their own transaction moved out of `accepted`.
+CREDIT and FINISH act only on charges whose pending row their own transaction removed and that it moved out of `accepted`.
 """
 
 import asyncio
@@ -12,9 +12,11 @@ from typing import Protocol
 
 import structlog
 
-from services.customer_charge.domain.charges import PendingCharge, Verdict
+from services.customer_charge.domain.charges import ChargeState, PendingCharge, Verdict
+from services.customer_charge.domain.events import by_vendor
 from services.customer_charge.domain.ledger import Account, credit
-from services.customer_charge.operations.record_events import record_settled
+from services.customer_charge.domain.links import KnownLinks
+from services.customer_charge.operations.record_events import record_settled, send_numbers
 from services.customer_charge.storage import accounts, charges, customers, pending_charges
 from shared.clock import utc_now
 from shared.database import Connection, Database, Sync, Written, expect_rows
@@ -37,11 +39,13 @@ class VendorLedger(Protocol):
         ...
 
 
-async def settle_slot(database: Database, ledger: VendorLedger, slot: int, *, limit: int) -> int:
+async def settle_slot(database: Database, ledger: VendorLedger, slot: int, *, limit: int, links: KnownLinks | None = None) -> int:
     """Settle the slot's pending charges, `limit` in a batch, until none is left; return how many this call finished.
 
-    Raises Unavailable when the vendor ledger or the database is out of reach; what was finished stays finished.
+    `links` is what earlier calls of this process learnt. Raises Unavailable when the vendor ledger or the database is out of reach; what
+    was finished stays finished.
     """
+    links = links or KnownLinks()
     finished = 0
     while True:
         async with database.reading() as connection:
@@ -50,7 +54,7 @@ async def settle_slot(database: Database, ledger: VendorLedger, slot: int, *, li
             return finished
         started = time.monotonic()
         verdicts = await ledger.debit(pending)
-        moved = await finish(database, slot, verdicts)
+        moved = await finish(database, slot, verdicts, links)
         finished += len(moved)
         if len(pending) < BUSY_BATCH:
             return finished
@@ -58,14 +62,15 @@ async def settle_slot(database: Database, ledger: VendorLedger, slot: int, *, li
             await asyncio.sleep(max(0.0, GATHER_SECONDS - (time.monotonic() - started) / 2))
 
 
-async def finish(database: Database, slot: int, verdicts: Sequence[Verdict]) -> set[str]:
+async def finish(database: Database, slot: int, verdicts: Sequence[Verdict], links: KnownLinks | None = None) -> set[str]:
     """Credit the debited charges and give every charge its final state, in one transaction; return the ids of those this call moved.
 
     A charge that was debited while its customer was being stopped is set aside: the customer's release takes it on.
     """
+    links = links or KnownLinks()
     while True:
         try:
-            return await _finish(database, slot, verdicts)
+            return await _finish(database, slot, verdicts, links)
         except CustomersStoppedError as stopped:
             verdicts = [
                 Verdict(verdict.charge, debited=False)
@@ -73,6 +78,8 @@ async def finish(database: Database, slot: int, verdicts: Sequence[Verdict]) -> 
                 else verdict
                 for verdict in verdicts
             ]
+        except NotAllOursError:
+            verdicts = await _still_ours(database, slot, verdicts)
 
 
 class CustomersStoppedError(Exception):
@@ -83,44 +90,69 @@ class CustomersStoppedError(Exception):
         self.customer_ids = customer_ids
 
 
-async def _finish(database: Database, slot: int, verdicts: Sequence[Verdict]) -> set[str]:
+class NotAllOursError(Exception):
+    """Some of the charges were finished by another worker; the transaction that found out is rolled back."""
+
+
+async def _still_ours(database: Database, slot: int, verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Return the verdicts whose charges nobody has finished."""
+    async with database.reading() as connection:
+        unfinished = await pending_charges.unfinished(connection, slot, [verdict.charge.charge_id for verdict in verdicts])
+    left = [verdict for verdict in verdicts if verdict.charge.charge_id in unfinished]
+    if len(left) == len(verdicts):
+        raise RuntimeError("charges are pending and accepted, and cannot be finished")
+    return left
+
+
+async def _finish(database: Database, slot: int, verdicts: Sequence[Verdict], links: KnownLinks) -> set[str]:
+    """Try what `finish` does. Raises CustomersStoppedError and NotAllOursError, with nothing done."""
     aside = [verdict.charge.charge_id for verdict in verdicts if verdict.state is None]
     if aside:
         log.error("settle.blocked", slot=slot, charge_ids=aside[:20], count=len(aside))
-
     debited = [verdict.charge for verdict in verdicts if verdict.debited]
+    failed = [verdict for verdict in verdicts if verdict.state == ChargeState.FAILED]
+    final = [verdict for verdict in verdicts if verdict.state is not None]
+    ids = [verdict.charge.charge_id for verdict in final]
+    events = by_vendor(final)
+    new_links = links.missing((charge.customer_id, charge.vendor_id) for charge in debited)
 
-    async def work(connection: Connection, sync: Sync) -> set[str]:
+    async def work(connection: Connection, sync: Sync) -> None:
         now = utc_now()
-        await charges.lock_charges(connection, [verdict.charge.charge_id for verdict in verdicts])
-        finished = await charges.finish_charges(connection, verdicts, now)
+        # The pending row is what workers compete for: only one of them removes it, and whoever does finishes the charge.
+        taken = await pending_charges.delete_pending(connection, slot, ids)
+        succeeding = await charges.finish_succeeded(connection, [charge.charge_id for charge in debited], now)
+        failing = await charges.finish_failed(connection, failed, now) if failed else None
         heads = await accounts.send_lock(connection, (charge.customer_id for charge in debited))
+        feeds = await send_numbers(connection, events)
         await sync()
-        moved = {row[0] for row in await finished.fetchall()}
+        # All of them, or the whole is taken back: what follows is computed from charges that this transaction moved and no others.
+        moved = succeeding.rowcount + (failing.rowcount if failing else 0)
+        if (taken.rowcount, moved) != (len(ids), len(ids)):
+            raise NotAllOursError
         locked = {account.customer_id: account for account in await heads.fetchall()}
-        written = [(await pending_charges.delete_pending(connection, slot, sorted(moved)), len(moved), "removals of pending charges")]
-        written += await _credit(connection, locked, [charge for charge in debited if charge.charge_id in moved], now)
+        written = await _credit(connection, locked, debited, now)
+        await customers.link_vendors(connection, new_links, now)
         if aside:
             await pending_charges.block_pending(connection, slot, aside)
-        written += await record_settled(connection, [verdict for verdict in verdicts if verdict.charge.charge_id in moved])
+        written += await record_settled(connection, events, await feeds.fetchall())
         await sync()
         for cursor, rows, what in written:
             expect_rows(cursor, rows, what)
-        return moved
 
-    return await database.transact_pipelined(work)
+    await database.transact_pipelined(work)
+    links.add(new_links)
+    return set(ids)
 
 
 async def _credit(connection: Connection, locked: dict[int, Account], charged: Sequence[PendingCharge], now: datetime) -> list[Written]:
-    """CREDIT: the customers' entries and balances, and who may see them; returns what was sent and how many rows it must write."""
+    """CREDIT: the customers' entries and balances; returns what was sent and how many rows it must write."""
     if not charged:
         return []
-    stopped = {charge.customer_id for charge in charged if locked[charge.customer_id].stopped}
+    stopped = {account.customer_id for account in locked.values() if account.stopped}
     if stopped:
         raise CustomersStoppedError(stopped)
     entries = credit(locked, charged, now)
-    moved = [locked[customer_id] for customer_id in sorted({charge.customer_id for charge in charged})]
-    await customers.link_vendors(connection, {(charge.customer_id, charge.vendor_id) for charge in charged}, now)
+    moved = [locked[customer_id] for customer_id in sorted(locked)]
     return [
         (await accounts.insert_entries(connection, entries), len(entries), "entries"),
         (await accounts.update_accounts(connection, moved), len(moved), "balances"),

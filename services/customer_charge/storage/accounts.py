@@ -36,11 +36,13 @@ async def lock_accounts(connection: Connection, customer_ids: Iterable[int]) -> 
 INSERT_ENTRIES = """
 INSERT INTO customer_entries (customer_id, seq, vendor_id, amount, balance_after, kind, reference, created_at)
 SELECT item.customer_id, item.seq, item.vendor_id, item.amount, item.balance_after, item.kind, item.reference, item.created_at
-FROM unnest(
-    %(customer_ids)s::bigint[], %(seqs)s::bigint[], %(vendor_ids)s::bigint[], %(amounts)s::bigint[], %(balances)s::bigint[],
-    %(kinds)s::smallint[], %(references)s::uuid[], %(times)s::timestamptz[]
-) AS item (customer_id, seq, vendor_id, amount, balance_after, kind, reference, created_at)
-JOIN cell ON true
+FROM (
+    SELECT unnest(%(customer_ids)s::bigint[]) AS customer_id, unnest(%(seqs)s::bigint[]) AS seq,
+        unnest(%(vendor_ids)s::bigint[]) AS vendor_id, unnest(%(amounts)s::bigint[]) AS amount,
+        unnest(%(balances)s::bigint[]) AS balance_after, unnest(%(kinds)s::smallint[]) AS kind,
+        unnest(%(references)s::uuid[]) AS reference, unnest(%(times)s::timestamptz[]) AS created_at
+    FROM cell
+) AS item
 """
 
 

@@ -40,22 +40,24 @@ class ChargeKey:
 INSERT_KEYS = """
 INSERT INTO charge_keys (vendor_id, key, state, charge_id, customer_id, amount, created_at)
 SELECT item.vendor_id, item.key, 1, item.charge_id, item.customer_id, item.amount, %(now)s
-FROM unnest(
-    %(vendor_ids)s::bigint[], %(keys)s::text[], %(charge_ids)s::uuid[], %(customer_ids)s::bigint[], %(amounts)s::bigint[]
-) AS item (vendor_id, key, charge_id, customer_id, amount)
-JOIN cell ON true
+FROM (
+    SELECT unnest(%(vendor_ids)s::bigint[]) AS vendor_id, unnest(%(keys)s::text[]) AS key, unnest(%(charge_ids)s::uuid[]) AS charge_id,
+        unnest(%(customer_ids)s::bigint[]) AS customer_id, unnest(%(amounts)s::bigint[]) AS amount
+    FROM cell
+) AS item
 ON CONFLICT (vendor_id, key) DO NOTHING
-RETURNING charge_id::text
 """
 
+INSERT_AND_TELL_KEYS = INSERT_KEYS + "RETURNING charge_id::text"
 
-async def insert_keys(connection: Connection, orders: OrderColumns, now: datetime) -> Cursor:
-    """Record the keys that are new; the rows are the charge ids they now stand for.
+
+async def insert_keys(connection: Connection, orders: OrderColumns, now: datetime, *, tell: bool = False) -> Cursor:
+    """Record the keys that are new; with `tell` the rows are the charge ids they now stand for.
 
     Waits for a transaction that is recording one of the same keys.
     """
     return await connection.execute(
-        INSERT_KEYS,
+        INSERT_AND_TELL_KEYS if tell else INSERT_KEYS,
         {
             "vendor_ids": orders.vendor_ids,
             "keys": orders.keys,

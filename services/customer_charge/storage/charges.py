@@ -13,10 +13,11 @@ from shared.sql_arrays import int_array, nullable_int_array, uuid_array
 INSERT_CHARGES = """
 INSERT INTO charges (id, vendor_id, customer_id, amount, state, principal, created_at)
 SELECT item.id, item.vendor_id, item.customer_id, item.amount, 1, item.principal, %(now)s
-FROM unnest(
-    %(ids)s::uuid[], %(vendor_ids)s::bigint[], %(customer_ids)s::bigint[], %(amounts)s::bigint[], %(principals)s::text[]
-) AS item (id, vendor_id, customer_id, amount, principal)
-JOIN cell ON true
+FROM (
+    SELECT unnest(%(ids)s::uuid[]) AS id, unnest(%(vendor_ids)s::bigint[]) AS vendor_id, unnest(%(customer_ids)s::bigint[]) AS customer_id,
+        unnest(%(amounts)s::bigint[]) AS amount, unnest(%(principals)s::text[]) AS principal
+    FROM cell
+) AS item
 """
 
 
@@ -35,45 +36,32 @@ async def insert_charges(connection: Connection, orders: OrderColumns, now: date
     )
 
 
-LOCK_CHARGES = """
-SELECT id
-FROM charges
-WHERE id = ANY(%(ids)s::uuid[])
-ORDER BY id
-FOR UPDATE
-"""
+FINISH_SUCCEEDED = "UPDATE charges SET state = 2, settled_at = %(now)s WHERE id = ANY(%(ids)s::uuid[]) AND state = 1"
 
 
-async def lock_charges(connection: Connection, charge_ids: Sequence[str]) -> None:
-    """Lock the charges, in id order so that two workers never wait for each other in a circle."""
-    await connection.execute(LOCK_CHARGES, {"ids": uuid_array(charge_ids)})
+async def finish_succeeded(connection: Connection, charge_ids: Sequence[str], now: datetime) -> Cursor:
+    """Move accepted charges to `succeeded`: a compare-and-set. The caller holds their pending rows, and checks that all were moved."""
+    return await connection.execute(FINISH_SUCCEEDED, {"ids": uuid_array(charge_ids), "now": now})
 
 
-FINISH_CHARGES = """
+FINISH_FAILED = """
 UPDATE charges
-SET state = item.state, failure_reason = item.reason, available = item.available, shortfall = item.shortfall, settled_at = %(now)s
-FROM unnest(
-    %(ids)s::uuid[], %(states)s::smallint[], %(reasons)s::smallint[], %(availables)s::bigint[], %(shortfalls)s::bigint[]
-) AS item (id, state, reason, available, shortfall)
+SET state = 3, failure_reason = item.reason, available = item.available, shortfall = item.shortfall, settled_at = %(now)s
+FROM unnest(%(ids)s::uuid[], %(reasons)s::smallint[], %(availables)s::bigint[], %(shortfalls)s::bigint[])
+    AS item (id, reason, available, shortfall)
 WHERE charges.id = item.id AND charges.state = 1
-RETURNING charges.id::text
 """
 
 
-async def finish_charges(connection: Connection, verdicts: Sequence[Verdict], now: datetime) -> Cursor:
-    """Move accepted charges to their final state; the rows are the ids that this transaction moved: a compare-and-set.
-
-    The caller holds the charges' locks; this statement reads them again, so a charge that another worker finished is not among them.
-    """
-    final = [(verdict, state) for verdict in verdicts if (state := verdict.state) is not None]
+async def finish_failed(connection: Connection, refused: Sequence[Verdict], now: datetime) -> Cursor:
+    """Move accepted charges to `failed`, like `finish_succeeded`."""
     return await connection.execute(
-        FINISH_CHARGES,
+        FINISH_FAILED,
         {
-            "ids": uuid_array(verdict.charge.charge_id for verdict, _ in final),
-            "states": int_array(state for _, state in final),
-            "reasons": nullable_int_array(verdict.reason for verdict, _ in final),
-            "availables": nullable_int_array(verdict.available if verdict.reason is not None else None for verdict, _ in final),
-            "shortfalls": nullable_int_array(verdict.shortfall if verdict.reason is not None else None for verdict, _ in final),
+            "ids": uuid_array([verdict.charge.charge_id for verdict in refused]),
+            "reasons": nullable_int_array(verdict.reason for verdict in refused),
+            "availables": int_array(verdict.available for verdict in refused),
+            "shortfalls": int_array(verdict.shortfall for verdict in refused),
             "now": now,
         },
     )

@@ -19,17 +19,21 @@ RETURNING vendor_id, last_seq
 """
 
 
-async def advance_heads(connection: Connection, counts: Mapping[int, int]) -> dict[int, int]:
-    """Lock the heads of the vendors, move each by so many events, and return where they now stand.
+async def send_advance(connection: Connection, counts: Mapping[int, int]) -> Cursor:
+    """Lock the heads of the vendors and move each by so many events; the rows are vendors and where their feeds now stand.
 
     Rows go in id order, so that two batches never wait for each other in a circle. The locks last to the end of the transaction: a number
     is seen only after all lower ones.
     """
     vendor_ids = sorted(counts)
-    cursor = await connection.execute(
+    return await connection.execute(
         ADVANCE_HEADS, {"vendor_ids": int_array(vendor_ids), "counts": int_array(counts[vendor_id] for vendor_id in vendor_ids)}
     )
-    return {row[0]: row[1] for row in await cursor.fetchall()}
+
+
+async def advance_heads(connection: Connection, counts: Mapping[int, int]) -> dict[int, int]:
+    """Advance like `send_advance` and return where the feeds now stand."""
+    return {row[0]: row[1] for row in await (await send_advance(connection, counts)).fetchall()}
 
 
 READ_HEADS = "SELECT vendor_id, last_seq FROM event_heads WHERE vendor_id = ANY(%(vendor_ids)s::bigint[])"
@@ -44,8 +48,11 @@ async def read_heads(connection: Connection, vendor_ids: Iterable[int]) -> dict[
 INSERT_CHARGE_EVENTS = """
 INSERT INTO charge_events (vendor_id, last_seq, charge_ids, vendor_balances)
 SELECT item.vendor_id, item.last_seq, (%(charge_ids)s::uuid[])[item.first:item.last], (%(balances)s::bigint[])[item.first:item.last]
-FROM unnest(%(vendor_ids)s::bigint[], %(seqs)s::bigint[], %(firsts)s::int[], %(lasts)s::int[]) AS item (vendor_id, last_seq, first, last)
-JOIN cell ON true
+FROM (
+    SELECT unnest(%(vendor_ids)s::bigint[]) AS vendor_id, unnest(%(seqs)s::bigint[]) AS last_seq, unnest(%(firsts)s::int[]) AS first,
+        unnest(%(lasts)s::int[]) AS last
+    FROM cell
+) AS item
 """
 
 

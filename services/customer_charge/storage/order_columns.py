@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from services.customer_charge.domain.charges import ChargeOrder
-from shared.sql_arrays import int_array, text_array, uuid_array
+from shared.sql_arrays import SqlArray, int_array, text_array, uuid_array
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +16,12 @@ class OrderColumns:
     """
 
     rows: int
-    charge_ids: str
-    vendor_ids: str
-    customer_ids: str
-    amounts: str
-    keys: str
-    principals: str
+    charge_ids: SqlArray
+    vendor_ids: SqlArray
+    customer_ids: SqlArray
+    amounts: SqlArray
+    keys: SqlArray
+    principals: SqlArray
 
     @classmethod
     def of(cls, orders: Iterable[ChargeOrder]) -> Self:

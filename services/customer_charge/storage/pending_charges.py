@@ -14,10 +14,11 @@ from shared.sql_arrays import uuid_array
 INSERT_PENDING = """
 INSERT INTO pending_charges (slot, charge_id, vendor_id, customer_id, amount, accepted_at, blocked)
 SELECT item.vendor_id %% %(slots)s::smallint, item.charge_id, item.vendor_id, item.customer_id, item.amount, %(now)s, false
-FROM unnest(
-    %(charge_ids)s::uuid[], %(vendor_ids)s::bigint[], %(customer_ids)s::bigint[], %(amounts)s::bigint[]
-) AS item (charge_id, vendor_id, customer_id, amount)
-JOIN cell ON true
+FROM (
+    SELECT unnest(%(charge_ids)s::uuid[]) AS charge_id, unnest(%(vendor_ids)s::bigint[]) AS vendor_id,
+        unnest(%(customer_ids)s::bigint[]) AS customer_id, unnest(%(amounts)s::bigint[]) AS amount
+    FROM cell
+) AS item
 """
 
 
@@ -57,8 +58,26 @@ DELETE_PENDING = "DELETE FROM pending_charges WHERE slot = %(slot)s AND charge_i
 
 
 async def delete_pending(connection: Connection, slot: int, charge_ids: Sequence[str]) -> Cursor:
-    """Remove the work of charges that this transaction finished; the caller checks that all was there."""
+    """Remove the work of charges that this transaction finishes; the caller checks that all was there.
+
+    Waits for whoever removes one of the same rows, and does not count it then. In id order, as the index is read, so that two workers
+    never wait for each other in a circle.
+    """
     return await connection.execute(DELETE_PENDING, {"slot": slot, "charge_ids": uuid_array(charge_ids)})
+
+
+UNFINISHED = """
+SELECT charges.id::text
+FROM pending_charges
+JOIN charges ON charges.id = pending_charges.charge_id AND charges.state = 1
+WHERE pending_charges.slot = %(slot)s AND pending_charges.charge_id = ANY(%(charge_ids)s::uuid[])
+"""
+
+
+async def unfinished(connection: Connection, slot: int, charge_ids: Sequence[str]) -> set[str]:
+    """Return those of the ids whose work is left to do."""
+    cursor = await connection.execute(UNFINISHED, {"slot": slot, "charge_ids": uuid_array(charge_ids)})
+    return {row[0] for row in await cursor.fetchall()}
 
 
 BLOCK_PENDING = "UPDATE pending_charges SET blocked = true WHERE slot = %(slot)s AND charge_id = ANY(%(charge_ids)s::uuid[])"

@@ -37,11 +37,12 @@ async def send_lock(connection: Connection, vendor_ids: Iterable[int]) -> AsyncC
 INSERT_ENTRIES = """
 INSERT INTO vendor_entries (vendor_id, seq, amount, balance_after, kind, reference, created_at, hash)
 SELECT item.vendor_id, item.seq, item.amount, item.balance_after, item.kind, item.reference, item.created_at, item.hash
-FROM unnest(
-    %(vendor_ids)s::bigint[], %(seqs)s::bigint[], %(amounts)s::bigint[], %(balances)s::bigint[],
-    %(kinds)s::smallint[], %(references)s::text[], %(times)s::timestamptz[], %(hashes)s::bytea[]
-) AS item (vendor_id, seq, amount, balance_after, kind, reference, created_at, hash)
-JOIN cell ON true
+FROM (
+    SELECT unnest(%(vendor_ids)s::bigint[]) AS vendor_id, unnest(%(seqs)s::bigint[]) AS seq, unnest(%(amounts)s::bigint[]) AS amount,
+        unnest(%(balances)s::bigint[]) AS balance_after, unnest(%(kinds)s::smallint[]) AS kind, unnest(%(references)s::text[]) AS reference,
+        unnest(%(times)s::timestamptz[]) AS created_at, unnest(%(hashes)s::bytea[]) AS hash
+    FROM cell
+) AS item
 """
 
 

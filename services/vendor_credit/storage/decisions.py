@@ -31,11 +31,12 @@ async def send_get(connection: Connection, charge_ids: Sequence[str]) -> AsyncCu
 INSERT_DECISIONS = """
 INSERT INTO debit_decisions (charge_id, vendor_id, amount, outcome, reason, available, shortfall, decided_at)
 SELECT item.charge_id, item.vendor_id, item.amount, item.outcome, item.reason, item.available, item.shortfall, %(now)s
-FROM unnest(
-    %(charge_ids)s::uuid[], %(vendor_ids)s::bigint[], %(amounts)s::bigint[], %(outcomes)s::smallint[],
-    %(reasons)s::smallint[], %(availables)s::bigint[], %(shortfalls)s::bigint[]
-) AS item (charge_id, vendor_id, amount, outcome, reason, available, shortfall)
-JOIN cell ON true
+FROM (
+    SELECT unnest(%(charge_ids)s::uuid[]) AS charge_id, unnest(%(vendor_ids)s::bigint[]) AS vendor_id,
+        unnest(%(amounts)s::bigint[]) AS amount, unnest(%(outcomes)s::smallint[]) AS outcome, unnest(%(reasons)s::smallint[]) AS reason,
+        unnest(%(availables)s::bigint[]) AS available, unnest(%(shortfalls)s::bigint[]) AS shortfall
+    FROM cell
+) AS item
 """
 
 
