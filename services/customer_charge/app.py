@@ -3,6 +3,7 @@
 from charging.customer_charge.v1 import customer_charge_pb2_grpc as rpc
 from charging.customer_charge.v1 import events_pb2_grpc as events_rpc
 from charging.customer_charge.v1 import receipts_pb2_grpc as receipts_rpc
+from charging.customer_charge.v1 import reconciliation_pb2_grpc as reconciliation_rpc
 from charging.customer_charge.v1 import reversal_pb2_grpc as reversal_rpc
 from charging.customer_charge.v1 import webhooks_pb2_grpc as webhooks_rpc
 
@@ -16,6 +17,7 @@ from services.customer_charge.handlers.charges import ChargeServicer
 from services.customer_charge.handlers.customers import CustomerServicer
 from services.customer_charge.handlers.events import EventIntakeServicer, EventServicer
 from services.customer_charge.handlers.receipts import ReceiptServicer
+from services.customer_charge.handlers.reconciliation import ReconciliationServicer
 from services.customer_charge.handlers.reversals import ReversalServicer
 from services.customer_charge.handlers.webhooks import WebhookServicer
 from services.customer_charge.settings import CustomerChargeSettings
@@ -77,6 +79,10 @@ class CustomerChargeApp:
                 (
                     reversal_rpc.add_ReversalServiceServicer_to_server,
                     ReversalServicer(self.database, self._reversal_watch, wake=lambda: self._reversal_waker.wake(REVERSAL_SLOT)),
+                ),
+                (
+                    reconciliation_rpc.add_ReconciliationServiceServicer_to_server,
+                    ReconciliationServicer(self.database, self.acceptor.require_vendor),
                 ),
                 (rpc.add_BooksServiceServicer_to_server, BooksServicer(self.database, ledger)),
                 (

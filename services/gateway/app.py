@@ -1,7 +1,7 @@
 """Compose the gateway: the HTTP door, and identity over gRPC."""
 
 import grpc
-from charging.customer_charge.v1 import customer_charge_pb2, events_pb2, receipts_pb2, reversal_pb2, webhooks_pb2
+from charging.customer_charge.v1 import customer_charge_pb2, events_pb2, receipts_pb2, reconciliation_pb2, reversal_pb2, webhooks_pb2
 from charging.identity.v1 import identity_pb2, keys_pb2
 from charging.identity.v1.keys_pb2_grpc import add_KeyServiceServicer_to_server
 from charging.vendor_credit.v1 import statements_pb2, vendor_credit_pb2
@@ -77,6 +77,7 @@ class GatewayApp:
             (events_pb2.DESCRIPTOR, self._remotes["customer_charge"].backend),
             (webhooks_pb2.DESCRIPTOR, self._remotes["customer_charge"].backend),
             (receipts_pb2.DESCRIPTOR, self._remotes["customer_charge"].backend),
+            (reconciliation_pb2.DESCRIPTOR, self._remotes["customer_charge"].backend),
             (reversal_pb2.DESCRIPTOR, self._remotes["customer_charge"].backend),
         ]
         door = build_app(

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from charging.audit.v1 import audit_pb2
-from charging.customer_charge.v1 import customer_charge_pb2, events_pb2, receipts_pb2, reversal_pb2, webhooks_pb2
+from charging.customer_charge.v1 import customer_charge_pb2, events_pb2, receipts_pb2, reconciliation_pb2, reversal_pb2, webhooks_pb2
 from charging.identity.v1 import identity_pb2, keys_pb2
 from charging.transport.v1 import envelope_pb2
 from charging.vendor_credit.v1 import reversal_credit_pb2, statements_pb2, vendor_credit_pb2
@@ -29,6 +29,7 @@ FILES = (
     envelope_pb2.DESCRIPTOR,
     reversal_credit_pb2.DESCRIPTOR,
     receipts_pb2.DESCRIPTOR,
+    reconciliation_pb2.DESCRIPTOR,
     reversal_pb2.DESCRIPTOR,
     statements_pb2.DESCRIPTOR,
     vendor_credit_pb2.DESCRIPTOR,

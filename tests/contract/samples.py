@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from charging.customer_charge.v1 import customer_charge_pb2 as charge_pb
-from charging.customer_charge.v1 import events_pb2, receipts_pb2, reversal_pb2, webhooks_pb2
+from charging.customer_charge.v1 import events_pb2, receipts_pb2, reconciliation_pb2, reversal_pb2, webhooks_pb2
 from charging.identity.v1 import identity_pb2, keys_pb2
 from charging.transport.v1 import envelope_pb2
 from charging.vendor_credit.v1 import reversal_credit_pb2 as reversal_credit_pb
@@ -112,6 +112,16 @@ def _statement(world: World) -> Message:
     request = statements_pb2.GetStatementRequest(vendor_id=world.ours.vendor)
     getattr(request, "from").FromSeconds(1_700_000_000)
     request.to.FromSeconds(1_760_000_000)
+    return request
+
+
+def _reconciliation(world: World) -> Message:
+    row = reconciliation_pb2.ReconciliationRow(
+        line=2, charge_id=world.ours.charge, customer_id=world.ours.customer, amount=CHARGE, state=charge_pb.CHARGE_STATE_SUCCEEDED
+    )
+    request = reconciliation_pb2.ReconcileChargesRequest(vendor_id=world.ours.vendor, rows=[row])
+    getattr(request, "from").FromSeconds(1_700_000_000)
+    request.to.FromSeconds(4_000_000_000)
     return request
 
 
@@ -235,6 +245,7 @@ _CUSTOMER_CHARGE = {
         lambda key: receipts_pb2.GetChargeReceiptRequest(id=key), lambda world: world.ours.charge, MISSING_CHARGE
     ),
     "ChargeService/ListCharges": _of_vendor(lambda world: charge_pb.ListChargesRequest(vendor_id=world.ours.vendor)),
+    "ReconciliationService/ReconcileCharges": _of_vendor(_reconciliation),
     "ChargeService/ResolveCharge": _of_vendor(
         lambda world: charge_pb.ResolveChargeRequest(vendor_id=world.ours.vendor, idempotency_key=str(uuid4()))
     ),

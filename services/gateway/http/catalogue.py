@@ -114,6 +114,9 @@ CATALOGUE: Mapping[str, Reason] = {
     "RATE_LIMITED": Reason(429, "Too many requests", "Try again after `Retry-After` seconds. Nothing was done."),
     "COST_ABOVE_LIMIT": Reason(429, "The batch is larger than the limit ever allows", "Split the batch: waiting cannot help."),
     "TOO_MANY_STREAMS": Reason(429, "Too many streams are open", "Close those that nobody reads. Nothing was opened."),
+    "TOO_MANY_RECONCILIATIONS": Reason(
+        429, "Another reconciliation of the same caller is running", "Wait for its answer, then send the next."
+    ),
     "SLOW_READER": Reason(429, "The stream was read too slowly", "Open it again after the last number that came: nothing is lost."),
     "RESOURCE_EXHAUSTED": Reason(429, "A limit is reached", "Try again after `Retry-After` seconds. Nothing was done."),
     "INTERNAL": Reason(

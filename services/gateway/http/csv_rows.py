@@ -12,7 +12,7 @@ from services.gateway.http.json_names import fields_by_json_name
 from services.gateway.http.json_writer import JsonWriter
 from services.gateway.http.scalars import TIMESTAMP
 
-_FORMULA_STARTS = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+FORMULA_STARTS = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 """With what a text begins that a spreadsheet would run (OWASP, CSV injection), the full-width forms included."""
 
 
@@ -50,15 +50,17 @@ class CsvRows:
 
 
 def _check_cell(field: FieldDescriptor) -> None:
-    if field.is_repeated or (field.message_type is not None and field.message_type.full_name != TIMESTAMP):
+    if (field.is_repeated and field.enum_type is None) or (field.message_type is not None and field.message_type.full_name != TIMESTAMP):
         raise ContractError(f"{field.full_name} has no form in one cell of CSV")
 
 
 def _cell(value: object) -> object:
     """Return the text of a cell. Numbers stay what they are: a minus sign before digits is no formula."""
+    if isinstance(value, list):
+        return " ".join(map(str, value))  # names of enum values
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str) and value.lstrip(" ")[:1] in _FORMULA_STARTS:
+    if isinstance(value, str) and value.lstrip(" ")[:1] in FORMULA_STARTS:
         return f"'{value}"
     return value
 

@@ -7,6 +7,7 @@ from services.gateway.http.asgi import NO_CONTENT, Header, Response
 from services.gateway.http.bindings import Binding
 from services.gateway.http.client_address import ClientAddresses
 from services.gateway.http.contract import ContractError
+from services.gateway.http.csv_body import CsvRequest, csv_body_of
 from services.gateway.http.failures import problem_of
 from services.gateway.http.forwarding import call_metadata
 from services.gateway.http.json_names import json_name
@@ -73,11 +74,23 @@ class Endpoint:
         self._deprecation = _deprecation(binding)
         self._usual_headers = cacheable_headers(method)
         self._rows = row_stream_of(method, writer)
+        self._csv = csv_body_of(binding)
 
     async def answer(self, request: Request, values: tuple[str, ...]) -> Response:
         """Return the response to a request; `values` are those of the path variables. Raises ProblemError."""
         metadata = call_metadata(request, self._addresses, make_key=self._make_key)
-        message = self._message(request, values)
+        file: CsvRequest | None = None
+        if self._csv is not None and request.has_csv():
+            file = await self._csv.read(request.csv_body(self.body_bytes_max), values, request.query)
+            message = file.message
+        else:
+            message = self._message(request, values)
+        try:
+            return await self._answer(request, message, metadata)
+        except ProblemError as problem:
+            raise (problem if file is None else file.named_by_line(problem)) from None
+
+    async def _answer(self, request: Request, message: Message, metadata: list[tuple[str, str]]) -> Response:
         applied = self._apply_preference(request, message) if self._wait_seconds_max else None
         if self._rows is not None and (media_type := self._rows.wanted(request)) is not None:
             return await self._stream(self._rows, media_type, request, message, metadata)

@@ -14,6 +14,7 @@ GUIDES: Mapping[str, str] = {
     "quick-start": "Quick start",
     "retries": "Idempotency and retries",
     "statements": "Statements and receipts",
+    "reconciliation": "Reconciliation",
     "sandbox": "Sandbox",
 }
 """Name of the file and of the path, and the title in the contents."""

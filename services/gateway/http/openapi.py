@@ -12,10 +12,11 @@ from services.gateway.http.json_names import json_name
 from services.gateway.http.openapi_headers import REQUEST_HEADERS, RESPONSE_HEADERS
 from services.gateway.http.openapi_problems import PROBLEM_SCHEMA, problem_reference, problem_responses, problem_statuses
 from services.gateway.http.openapi_schemas import Schema, Schemas
-from services.gateway.http.row_stream import JSON, STREAM_TYPES
+from services.gateway.http.row_stream import CSV, JSON, STREAM_TYPES
 from shared.policy import IdempotencyScope, MethodPolicy, RateLimitClass, http_facts_of, policy_of, rules_of
 
 NO_CONTENT = 204
+BESIDE_CSV = "Beside a body of CSV only."
 
 _DESCRIPTION = """\
 Vendors hold prepaid credit and charge it to customers. Amounts are whole numbers in minor units of one currency.
@@ -123,7 +124,16 @@ def _parameters(binding: Binding, schemas: Schemas, comments: Mapping[str, str])
     fields = binding.method.input_type.fields
     in_path = [parameter(field, "path") for field in fields if field.name in binding.variables]
     in_query = [parameter(field, "query") for field in fields if field.name not in binding.variables and not binding.takes_body]
+    if facts := _csv_body(binding):
+        beside = [parameter(field, "query") for field in fields if field.name not in (*binding.variables, facts.rows_field)]
+        in_query = [{**each, "required": False, "description": f"{BESIDE_CSV} {each['description']}"} for each in beside]
     return in_path + in_query
+
+
+def _csv_body(binding: Binding) -> Any:
+    """Return the fact that says how a binding takes CSV, None where it does not."""
+    facts = http_facts_of(binding.method)
+    return facts.csv_body if facts.HasField("csv_body") else None
 
 
 def _request_headers(policy: MethodPolicy) -> list[Schema]:
@@ -137,7 +147,12 @@ def _request_body(binding: Binding, schemas: Schemas) -> Schema:
     message = binding.method.input_type
     from_path = {json_name(message.fields_by_name[name]) for name in binding.variables}
     required = any(rules_of(field).required for field in message.fields if field.name not in binding.variables)
-    return {"required": required, "content": {"application/json": {"schema": schemas.body(message, from_path)}}}
+    content: dict[str, Any] = {JSON: {"schema": schemas.body(message, from_path)}}
+    if facts := _csv_body(binding):
+        row: Any = message.fields_by_name[facts.rows_field].message_type
+        columns = ", ".join(f"`{json_name(field)}`" for field in row.fields)
+        content[CSV] = {"schema": {"type": "string", "description": f"The first line names the columns, some of {columns}."}}
+    return {"required": required, "content": content}
 
 
 def _content(binding: Binding, schemas: Schemas) -> dict[str, Any]:

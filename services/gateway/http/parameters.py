@@ -18,15 +18,15 @@ PARAMETERS_MAX = 100
 class ParameterReader:
     """Reads the path variables and query parameters of one binding.
 
-    `variables` are proto names of the request fields in the path, in order; with `query` all others may be query parameters, else none.
+    `variables` are proto names of the request fields in the path, in order; with `query` all others may be query parameters, but for those
+    `elsewhere`, else none.
     """
 
-    def __init__(self, message: Descriptor, variables: Iterable[str], query: bool) -> None:
+    def __init__(self, message: Descriptor, variables: Iterable[str], query: bool, elsewhere: Iterable[str] = ()) -> None:
         named = {name: message.fields_by_name[name] for name in variables}
         self._variables: list[tuple[str, str, TextReader]] = [(name, json_name(each), text_reader(each)) for name, each in named.items()]
-        self._parameters: Mapping[str, tuple[str, TextReader]] = {
-            name: (each.name, text_reader(each)) for name, each in fields_by_json_name(message).items() if query and each.name not in named
-        }
+        others = [(name, each) for name, each in fields_by_json_name(message).items() if query and each.name not in {*named, *elsewhere}]
+        self._parameters: Mapping[str, tuple[str, TextReader]] = {name: (each.name, text_reader(each)) for name, each in others}
 
     def read(self, values: tuple[str, ...], query: bytes) -> dict[str, Any]:
         """Return the values by proto name. Raises UnreadableError that names every bad one by its JSON name."""

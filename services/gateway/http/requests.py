@@ -34,6 +34,8 @@ _USED = frozenset(
 _ONCE_ONLY = {b"authorization": "Authorization", b"idempotency-key": "Idempotency-Key"}
 _JSON_TYPE = re.compile(rb'application/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?', re.IGNORECASE)
 
+_CSV_TYPE = re.compile(rb'text/csv\s*(?:;\s*(?:charset\s*=\s*"?utf-8"?|header\s*=\s*present)\s*)*', re.IGNORECASE)
+
 
 class ClientLeftError(Exception):
     """The client closed the connection before its answer was complete: there is nobody to send the rest to."""
@@ -110,20 +112,29 @@ class Request:
         if self.headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in self.headers:
             raise ProblemError.of("INVALID_ARGUMENT", "this method takes no body; use the query")
 
+    def has_csv(self) -> bool:
+        """Tell whether the body is CSV by its headers (RFC 7111), in whatever encoding."""
+        return self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower() == b"text/csv"
+
+    def csv_body(self, bytes_max: int) -> bytes:
+        """Return the body of a request that `has_csv`. Raises ProblemError when it is too large, or not CSV in UTF-8 by its headers."""
+        return self._body(bytes_max, _CSV_TYPE, "text/csv")
+
     def json_body(self, bytes_max: int) -> bytes:
         """Return the body. Raises ProblemError when it is too large, or not JSON by its headers."""
+        return self._body(bytes_max, _JSON_TYPE, "application/json")
+
+    def _body(self, bytes_max: int, wanted: re.Pattern[bytes], name: str) -> bytes:
         if len(self.body) > bytes_max:
             raise too_large(bytes_max)
         if self.body:
-            self._check_media_type()
+            self._check_media_type(wanted, name)
         return self.body
 
-    def _check_media_type(self) -> None:
+    def _check_media_type(self, wanted: re.Pattern[bytes], name: str) -> None:
         media_type = self.headers.get(b"content-type")
-        if media_type is not None and media_type != b"application/json" and not _JSON_TYPE.fullmatch(media_type):
-            raise ProblemError.of(
-                "UNSUPPORTED_MEDIA_TYPE", "the body must be application/json in UTF-8", headers=[(b"accept", b"application/json")]
-            )
+        if media_type is not None and media_type != b"application/json" and not wanted.fullmatch(media_type):
+            raise ProblemError.of("UNSUPPORTED_MEDIA_TYPE", f"the body must be {name} in UTF-8", headers=[(b"accept", name.encode())])
         if self.headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise ProblemError.of("UNSUPPORTED_MEDIA_TYPE", "the body must not be compressed", headers=[(b"accept-encoding", b"identity")])
 

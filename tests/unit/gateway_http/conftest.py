@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from charging.customer_charge.v1 import customer_charge_pb2, events_pb2, receipts_pb2, reversal_pb2
+from charging.customer_charge.v1 import customer_charge_pb2, events_pb2, receipts_pb2, reconciliation_pb2, reversal_pb2
 from charging.identity.v1 import identity_pb2, keys_pb2
 from charging.vendor_credit.v1 import statements_pb2, vendor_credit_pb2
 from google.protobuf.descriptor import ServiceDescriptor
@@ -21,7 +21,17 @@ from shared.interceptors.error_mapping import status_of
 from shared.policy import methods_of
 from shared.transport.backend import Answer
 
-MODULES = (identity_pb2, keys_pb2, vendor_credit_pb2, statements_pb2, customer_charge_pb2, events_pb2, receipts_pb2, reversal_pb2)
+MODULES = (
+    identity_pb2,
+    keys_pb2,
+    vendor_credit_pb2,
+    statements_pb2,
+    customer_charge_pb2,
+    events_pb2,
+    receipts_pb2,
+    reconciliation_pb2,
+    reversal_pb2,
+)
 SERVICES: list[ServiceDescriptor] = [service for module in MODULES for service in module.DESCRIPTOR.services_by_name.values()]
 
 

@@ -25,29 +25,31 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!charging/options/v1/options.proto\x12\x13\x63harging.options.v1\x1a google/protobuf/descriptor.proto\"\x8f\x02\n\x06Policy\x12\x0c\n\x04open\x18\x01 \x01(\x08\x12(\n\x05roles\x18\x02 \x03(\x0e\x32\x19.charging.options.v1.Role\x12\x14\n\x0cvendor_field\x18\x03 \x01(\t\x12=\n\x10rate_limit_class\x18\x04 \x01(\x0e\x32#.charging.options.v1.RateLimitClass\x12\x12\n\ncost_field\x18\x05 \x01(\t\x12@\n\x11idempotency_scope\x18\x06 \x01(\x0e\x32%.charging.options.v1.IdempotencyScope\x12\x10\n\x08\x63oalesce\x18\x07 \x01(\x08\x12\x10\n\x08waitable\x18\x08 \x01(\x08\"\x8b\x02\n\tHttpFacts\x12\x0e\n\x06status\x18\x01 \x01(\x05\x12\x34\n\x0bstatus_when\x18\x02 \x03(\x0b\x32\x1f.charging.options.v1.StatusWhen\x12\x10\n\x08location\x18\x03 \x01(\t\x12\x43\n\x13\x64\x65precated_bindings\x18\x04 \x03(\x0b\x32&.charging.options.v1.DeprecatedBinding\x12\x16\n\x0emax_body_bytes\x18\x05 \x01(\x05\x12\x32\n\nrow_stream\x18\x14 \x01(\x0b\x32\x1e.charging.options.v1.RowStream\x12\x15\n\rcache_seconds\x18\x16 \x01(\x05\"P\n\tRowStream\x12\x12\n\nrows_field\x18\x01 \x01(\t\x12\x17\n\x0f\x66irst_row_field\x18\x02 \x01(\t\x12\x16\n\x0elast_row_field\x18\x03 \x01(\t\":\n\nStatusWhen\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\x05\"G\n\x11\x44\x65precatedBinding\x12\x13\n\x0bhttp_method\x18\x01 \x01(\t\x12\x1d\n\x15\x64\x65precated_at_seconds\x18\x02 \x01(\x03\"\xff\x01\n\nFieldRules\x12\x10\n\x08required\x18\x01 \x01(\x08\x12\x10\n\x03min\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x10\n\x03max\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x12\n\nmin_length\x18\x04 \x01(\r\x12\x12\n\nmax_length\x18\x05 \x01(\r\x12\x0f\n\x07pattern\x18\x06 \x01(\t\x12\x11\n\tmax_items\x18\x07 \x01(\r\x12\x0f\n\x07\x65xample\x18\x08 \x01(\t\x12\x0e\n\x06secret\x18\t \x01(\x08\x12\x16\n\x0emax_key_length\x18\n \x01(\r\x12\x13\n\x0bkey_pattern\x18\x0b \x01(\t\x12\x11\n\tmax_bytes\x18\x0c \x01(\rB\x06\n\x04_minB\x06\n\x04_max*b\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n\rROLE_OPERATOR\x10\x01\x12\x10\n\x0cROLE_PARTNER\x10\x02\x12\x10\n\x0cROLE_SERVICE\x10\x03\x12\r\n\tROLE_PEER\x10\x04*\xa0\x01\n\x0eRateLimitClass\x12 \n\x1cRATE_LIMIT_CLASS_UNSPECIFIED\x10\x00\x12\x1a\n\x16RATE_LIMIT_CLASS_WRITE\x10\x01\x12\x19\n\x15RATE_LIMIT_CLASS_READ\x10\x02\x12\x1a\n\x16RATE_LIMIT_CLASS_LOGIN\x10\x03\x12\x19\n\x15RATE_LIMIT_CLASS_PEER\x10\x04*\x91\x01\n\x10IdempotencyScope\x12!\n\x1dIDEMPOTENCY_SCOPE_UNSPECIFIED\x10\x00\x12\x1c\n\x18IDEMPOTENCY_SCOPE_VENDOR\x10\x01\x12\x1f\n\x1bIDEMPOTENCY_SCOPE_PRINCIPAL\x10\x02\x12\x1b\n\x17IDEMPOTENCY_SCOPE_OWNER\x10\x03:M\n\x06policy\x12\x1e.google.protobuf.MethodOptions\x18\xd1\x86\x03 \x01(\x0b\x32\x1b.charging.options.v1.Policy:T\n\nhttp_facts\x12\x1e.google.protobuf.MethodOptions\x18\xd2\x86\x03 \x01(\x0b\x32\x1e.charging.options.v1.HttpFacts:O\n\x05rules\x12\x1d.google.protobuf.FieldOptions\x18\xd3\x86\x03 \x01(\x0b\x32\x1f.charging.options.v1.FieldRulesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!charging/options/v1/options.proto\x12\x13\x63harging.options.v1\x1a google/protobuf/descriptor.proto\"\x8f\x02\n\x06Policy\x12\x0c\n\x04open\x18\x01 \x01(\x08\x12(\n\x05roles\x18\x02 \x03(\x0e\x32\x19.charging.options.v1.Role\x12\x14\n\x0cvendor_field\x18\x03 \x01(\t\x12=\n\x10rate_limit_class\x18\x04 \x01(\x0e\x32#.charging.options.v1.RateLimitClass\x12\x12\n\ncost_field\x18\x05 \x01(\t\x12@\n\x11idempotency_scope\x18\x06 \x01(\x0e\x32%.charging.options.v1.IdempotencyScope\x12\x10\n\x08\x63oalesce\x18\x07 \x01(\x08\x12\x10\n\x08waitable\x18\x08 \x01(\x08\"\xbb\x02\n\tHttpFacts\x12\x0e\n\x06status\x18\x01 \x01(\x05\x12\x34\n\x0bstatus_when\x18\x02 \x03(\x0b\x32\x1f.charging.options.v1.StatusWhen\x12\x10\n\x08location\x18\x03 \x01(\t\x12\x43\n\x13\x64\x65precated_bindings\x18\x04 \x03(\x0b\x32&.charging.options.v1.DeprecatedBinding\x12\x16\n\x0emax_body_bytes\x18\x05 \x01(\x05\x12\x32\n\nrow_stream\x18\x14 \x01(\x0b\x32\x1e.charging.options.v1.RowStream\x12.\n\x08\x63sv_body\x18\x15 \x01(\x0b\x32\x1c.charging.options.v1.CsvBody\x12\x15\n\rcache_seconds\x18\x16 \x01(\x05\"P\n\tRowStream\x12\x12\n\nrows_field\x18\x01 \x01(\t\x12\x17\n\x0f\x66irst_row_field\x18\x02 \x01(\t\x12\x16\n\x0elast_row_field\x18\x03 \x01(\t\"1\n\x07\x43svBody\x12\x12\n\nrows_field\x18\x01 \x01(\t\x12\x12\n\nline_field\x18\x02 \x01(\t\":\n\nStatusWhen\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\x05\"G\n\x11\x44\x65precatedBinding\x12\x13\n\x0bhttp_method\x18\x01 \x01(\t\x12\x1d\n\x15\x64\x65precated_at_seconds\x18\x02 \x01(\x03\"\xff\x01\n\nFieldRules\x12\x10\n\x08required\x18\x01 \x01(\x08\x12\x10\n\x03min\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x10\n\x03max\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x12\n\nmin_length\x18\x04 \x01(\r\x12\x12\n\nmax_length\x18\x05 \x01(\r\x12\x0f\n\x07pattern\x18\x06 \x01(\t\x12\x11\n\tmax_items\x18\x07 \x01(\r\x12\x0f\n\x07\x65xample\x18\x08 \x01(\t\x12\x0e\n\x06secret\x18\t \x01(\x08\x12\x16\n\x0emax_key_length\x18\n \x01(\r\x12\x13\n\x0bkey_pattern\x18\x0b \x01(\t\x12\x11\n\tmax_bytes\x18\x0c \x01(\rB\x06\n\x04_minB\x06\n\x04_max*b\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n\rROLE_OPERATOR\x10\x01\x12\x10\n\x0cROLE_PARTNER\x10\x02\x12\x10\n\x0cROLE_SERVICE\x10\x03\x12\r\n\tROLE_PEER\x10\x04*\xa0\x01\n\x0eRateLimitClass\x12 \n\x1cRATE_LIMIT_CLASS_UNSPECIFIED\x10\x00\x12\x1a\n\x16RATE_LIMIT_CLASS_WRITE\x10\x01\x12\x19\n\x15RATE_LIMIT_CLASS_READ\x10\x02\x12\x1a\n\x16RATE_LIMIT_CLASS_LOGIN\x10\x03\x12\x19\n\x15RATE_LIMIT_CLASS_PEER\x10\x04*\x91\x01\n\x10IdempotencyScope\x12!\n\x1dIDEMPOTENCY_SCOPE_UNSPECIFIED\x10\x00\x12\x1c\n\x18IDEMPOTENCY_SCOPE_VENDOR\x10\x01\x12\x1f\n\x1bIDEMPOTENCY_SCOPE_PRINCIPAL\x10\x02\x12\x1b\n\x17IDEMPOTENCY_SCOPE_OWNER\x10\x03:M\n\x06policy\x12\x1e.google.protobuf.MethodOptions\x18\xd1\x86\x03 \x01(\x0b\x32\x1b.charging.options.v1.Policy:T\n\nhttp_facts\x12\x1e.google.protobuf.MethodOptions\x18\xd2\x86\x03 \x01(\x0b\x32\x1e.charging.options.v1.HttpFacts:O\n\x05rules\x12\x1d.google.protobuf.FieldOptions\x18\xd3\x86\x03 \x01(\x0b\x32\x1f.charging.options.v1.FieldRulesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'charging.options.v1.options_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROLE']._serialized_start=1109
-  _globals['_ROLE']._serialized_end=1207
-  _globals['_RATELIMITCLASS']._serialized_start=1210
-  _globals['_RATELIMITCLASS']._serialized_end=1370
-  _globals['_IDEMPOTENCYSCOPE']._serialized_start=1373
-  _globals['_IDEMPOTENCYSCOPE']._serialized_end=1518
+  _globals['_ROLE']._serialized_start=1208
+  _globals['_ROLE']._serialized_end=1306
+  _globals['_RATELIMITCLASS']._serialized_start=1309
+  _globals['_RATELIMITCLASS']._serialized_end=1469
+  _globals['_IDEMPOTENCYSCOPE']._serialized_start=1472
+  _globals['_IDEMPOTENCYSCOPE']._serialized_end=1617
   _globals['_POLICY']._serialized_start=93
   _globals['_POLICY']._serialized_end=364
   _globals['_HTTPFACTS']._serialized_start=367
-  _globals['_HTTPFACTS']._serialized_end=634
-  _globals['_ROWSTREAM']._serialized_start=636
-  _globals['_ROWSTREAM']._serialized_end=716
-  _globals['_STATUSWHEN']._serialized_start=718
-  _globals['_STATUSWHEN']._serialized_end=776
-  _globals['_DEPRECATEDBINDING']._serialized_start=778
-  _globals['_DEPRECATEDBINDING']._serialized_end=849
-  _globals['_FIELDRULES']._serialized_start=852
-  _globals['_FIELDRULES']._serialized_end=1107
+  _globals['_HTTPFACTS']._serialized_end=682
+  _globals['_ROWSTREAM']._serialized_start=684
+  _globals['_ROWSTREAM']._serialized_end=764
+  _globals['_CSVBODY']._serialized_start=766
+  _globals['_CSVBODY']._serialized_end=815
+  _globals['_STATUSWHEN']._serialized_start=817
+  _globals['_STATUSWHEN']._serialized_end=875
+  _globals['_DEPRECATEDBINDING']._serialized_start=877
+  _globals['_DEPRECATEDBINDING']._serialized_end=948
+  _globals['_FIELDRULES']._serialized_start=951
+  _globals['_FIELDRULES']._serialized_end=1206
 # @@protoc_insertion_point(module_scope)

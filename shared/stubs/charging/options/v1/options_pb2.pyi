@@ -187,6 +187,7 @@ class HttpFacts(_message.Message):
     DEPRECATED_BINDINGS_FIELD_NUMBER: _builtins.int
     MAX_BODY_BYTES_FIELD_NUMBER: _builtins.int
     ROW_STREAM_FIELD_NUMBER: _builtins.int
+    CSV_BODY_FIELD_NUMBER: _builtins.int
     CACHE_SECONDS_FIELD_NUMBER: _builtins.int
     status: _builtins.int
     """Status of a successful answer; 0 means 200."""
@@ -210,6 +211,10 @@ class HttpFacts(_message.Message):
         (`Accept: application/x-ndjson`). The method has `page_size`, `page_token` and `next_page_token`.
         """
 
+    @_builtins.property
+    def csv_body(self) -> Global___CsvBody:
+        """When set, the door also takes a list of the request as CSV (`Content-Type: text/csv`); all other fields then come from the query."""
+
     def __init__(
         self,
         *,
@@ -219,11 +224,12 @@ class HttpFacts(_message.Message):
         deprecated_bindings: _abc.Iterable[Global___DeprecatedBinding] | None = ...,
         max_body_bytes: _builtins.int = ...,
         row_stream: Global___RowStream | None = ...,
+        csv_body: Global___CsvBody | None = ...,
         cache_seconds: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["row_stream", b"row_stream"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["csv_body", b"csv_body", "row_stream", b"row_stream"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_seconds", b"cache_seconds", "deprecated_bindings", b"deprecated_bindings", "location", b"location", "max_body_bytes", b"max_body_bytes", "row_stream", b"row_stream", "status", b"status", "status_when", b"status_when"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_seconds", b"cache_seconds", "csv_body", b"csv_body", "deprecated_bindings", b"deprecated_bindings", "location", b"location", "max_body_bytes", b"max_body_bytes", "row_stream", b"row_stream", "status", b"status", "status_when", b"status_when"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -260,6 +266,32 @@ class RowStream(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RowStream: _TypeAlias = RowStream  # noqa: Y015
+
+@_typing.final
+class CsvBody(_message.Message):
+    """How a body of CSV becomes a list of the request. Its first line names the columns: the JSON names of the fields of the list's message."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_FIELD_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_FIELD_NUMBER: _builtins.int
+    rows_field: _builtins.str
+    """The repeated field of the request that holds the rows."""
+    line_field: _builtins.str
+    """The field of a row that gets the number of its line, unless the file has a column for it."""
+    def __init__(
+        self,
+        *,
+        rows_field: _builtins.str = ...,
+        line_field: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["line_field", b"line_field", "rows_field", b"rows_field"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CsvBody: _TypeAlias = CsvBody  # noqa: Y015
 
 @_typing.final
 class StatusWhen(_message.Message):
