@@ -7,9 +7,10 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
 from services.customer_charge.audit_logs import AuditLogs
+from services.customer_charge.operations.check_books import VendorBooks
 from services.customer_charge.operations.check_new_charges import check_new_charges
+from services.customer_charge.operations.check_new_reversals import check_new_reversals
 from services.customer_charge.operations.finish_check import finish_check
-from services.customer_charge.operations.match_charges import DecidedCharges
 from services.customer_charge.operations.read_books_state import BooksState, read_books_state
 from services.vendor_credit.operations.check_ledgers import check_new_entries
 from services.vendor_credit.operations.stop_vendors import count_stopped_vendors, stop_vendors
@@ -57,27 +58,32 @@ class BooksChecker:
 
     vendors: Database
     charges: Database
-    decided: DecidedCharges
+    vendor_books: VendorBooks
     audit_logs: AuditLogs
     metrics: BooksMetrics
     actor: str
     _heads: dict[str, LogHead] = field(default_factory=dict)
 
     async def run_once(self) -> int:
-        """Check what is new, stop the accounts concerned, and return how many charges were matched. Raises Unavailable."""
+        """Check what is new, stop the accounts concerned, and return how many charges and reversals were matched. Raises Unavailable."""
         broken = await check_new_entries(self.vendors, actor=self.actor)
-        check = await check_new_charges(self.charges, self.decided, now=utc_now(), actor=self.actor)
-        await stop_vendors(self.vendors, check.vendors, actor=self.actor)
-        findings = [*broken.values(), *check.findings, *await self._check_logs()]
+        charges = await check_new_charges(self.charges, self.vendor_books, self._stop_vendors, now=utc_now(), actor=self.actor)
+        reversals = await check_new_reversals(
+            self.charges, self.vendor_books.reversals, self._stop_vendors, now=utc_now(), actor=self.actor
+        )
+        findings = [*dict.fromkeys([*broken.values(), *charges.findings, *reversals.findings]), *await self._check_logs()]
         for finding in findings:
             log.error("books.broken", finding=finding)
         await finish_check(self.charges, now=utc_now(), stopped_vendors=await count_stopped_vendors(self.vendors), findings=findings)
         await self.show()
-        return check.charges
+        return charges.charges + reversals.reversals
 
     async def show(self) -> None:
         """Show the state of the books as it is now."""
         self.metrics.show(await read_books_state(self.charges))
+
+    async def _stop_vendors(self, findings: Mapping[int, str]) -> None:
+        await stop_vendors(self.vendors, findings, actor=self.actor)
 
     async def _check_logs(self) -> list[str]:
         findings: list[str] = []

@@ -11,8 +11,9 @@ from typing import Protocol
 from charging.vendor_credit.v1 import vendor_credit_pb2
 
 from services.customer_charge.domain.charge_ids import FIRST_ID, LAST_ID
-from services.customer_charge.operations.check_reversals import ReversalBooks, check_reversals
+from services.customer_charge.operations.check_reversals import check_reversals
 from services.customer_charge.operations.match_charges import DecidedCharges, match_page
+from services.customer_charge.operations.match_reversals import ReversalBooks
 from services.customer_charge.storage import audit, pending_charges
 from shared.clock import utc_now
 from shared.database import Database

@@ -1,5 +1,6 @@
 """Check what is new in the books since the last check: each minute, in a time that does not grow with the books."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -35,13 +36,17 @@ class NewChargesCheck:
     findings: list[str] = field(default_factory=list)
 
 
-async def check_new_charges(
-    database: Database, decided: DecidedCharges, *, now: datetime, actor: str, grace: timedelta = GRACE
-) -> NewChargesCheck:
-    """Match the charges that became final since the last check, look at the customers concerned, and stop those whose ledger is broken.
+StopVendors = Callable[[Mapping[int, str]], Awaitable[object]]
+"""Stops vendors, each for its finding: their ledger is another service's."""
 
-    Charges are taken in order of id up to the oldest that is still under way. The vendors concerned are for the caller to stop: their
-    ledger is another service's. Raises Unavailable when a side is out of reach; what was checked stays checked.
+
+async def check_new_charges(
+    database: Database, decided: DecidedCharges, stop_vendors: StopVendors, *, now: datetime, actor: str, grace: timedelta = GRACE
+) -> NewChargesCheck:
+    """Match the charges that became final since the last check, look at the customers concerned, and stop the accounts that are broken.
+
+    Charges are taken in order of id up to the oldest that is still under way. Raises Unavailable when a side is out of reach; what was
+    checked stays checked.
     """
     check = NewChargesCheck()
     async with database.reading() as connection:
@@ -61,13 +66,15 @@ async def check_new_charges(
         after = matched.until
     next_customer = await _look_at_heads(database, check, touched, last.customer_id)
     _sum_up(check, still, found)
+    # First, for a mismatch that is known stops nobody any more: whoever dies here finds it anew.
+    await stop_customers(database, check.customers, actor=actor)
+    await stop_vendors(check.vendors)
 
     async def work(connection: Connection) -> None:
         await books_check.write_mismatches(connection, found, mended, now)
         await books_check.move_checkpoint(connection, charge_id=after, customer_id=next_customer)
 
     await database.transact(work)
-    await stop_customers(database, check.customers, actor=actor)
     return check
 
 

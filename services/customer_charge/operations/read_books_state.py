@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.customer_charge.storage import books_check, pending_charges, stops
+from services.customer_charge.storage import books_check, pending_charges, reversals_check, stops
 from shared.clock import utc_now
 from shared.database import Database
 
@@ -27,7 +27,8 @@ async def read_books_state(database: Database) -> BooksState:
     async with database.reading() as connection:
         backlog = await pending_charges.read_backlog(connection)
         check = await books_check.read_check(connection)
-        mismatches = await books_check.read_mismatches(connection)
+        amounts = [mismatch.amount for mismatch in await books_check.read_mismatches(connection)]
+        amounts += [mismatch.amount for mismatch in await reversals_check.read_mismatches(connection)]
         stopped_customers = await stops.count_stopped(connection)
     age = 0.0 if backlog.oldest_at is None else (utc_now() - backlog.oldest_at).total_seconds()
     return BooksState(
@@ -37,6 +38,6 @@ async def read_books_state(database: Database) -> BooksState:
         stopped_vendors=check.stopped_vendors,
         stopped_customers=stopped_customers,
         checked_at=check.checked_at,
-        drift=sum(mismatch.amount for mismatch in mismatches),
+        drift=sum(amounts),
         findings=check.findings,
     )

@@ -1,12 +1,10 @@
-"""Facts and self-checks about reversals in the customer-charge schema, for the audit."""
+"""Self-checks of reversals in the customer-charge schema, for the audit."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg.rows import class_row
 
 from shared.database import Connection
-from shared.sql_arrays import uuid_array
 
 UNMATCHED_ENTRIES = """
 SELECT coalesce(reversal.id, entry.reference)::text
@@ -87,44 +85,3 @@ async def read_backlog(connection: Connection) -> ReversalBacklog:
         row = await cursor.fetchone()
     assert row is not None  # noqa: S101 - an aggregate always returns a row
     return row
-
-
-@dataclass(frozen=True, slots=True)
-class DebitedReversal:
-    """A reversal whose customer was debited; amount in minor units."""
-
-    id: str
-    vendor_id: int
-    amount: int
-    state: int
-
-
-LIST_DEBITED = """
-SELECT id::text AS id, vendor_id, amount, state
-FROM reversals
-WHERE id > %(after)s::uuid AND debited_at IS NOT NULL
-ORDER BY reversals.id
-LIMIT %(limit)s
-"""
-
-
-async def list_debited(connection: Connection, *, after: str, limit: int) -> list[DebitedReversal]:
-    """Return reversals whose customer was debited, in order of id, above `after`."""
-    async with connection.cursor(row_factory=class_row(DebitedReversal)) as cursor:
-        await cursor.execute(LIST_DEBITED, {"after": after, "limit": limit})
-        return await cursor.fetchall()
-
-
-GET_DEBITED = """
-SELECT reversals.id::text AS id, entry.vendor_id, -entry.amount AS amount, reversals.state
-FROM reversals
-JOIN customer_entries AS entry ON entry.kind = 2 AND entry.reference = reversals.id
-WHERE reversals.id = ANY(%(ids)s::uuid[])
-"""
-
-
-async def get_debited(connection: Connection, reversal_ids: Sequence[str]) -> dict[str, DebitedReversal]:
-    """Return, by id, those of the reversals whose customer has the entry, with the vendor and amount that the entry says."""
-    async with connection.cursor(row_factory=class_row(DebitedReversal)) as cursor:
-        await cursor.execute(GET_DEBITED, {"ids": uuid_array(reversal_ids)})
-        return {reversal.id: reversal for reversal in await cursor.fetchall()}
