@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+WAIT_SECONDS = 30.0
+"""How long to wait for what takes milliseconds: only a test that fails takes it, and a machine may be that busy."""
+
 
 def tool_missing(name: str) -> None:
     """Skip the test on a laptop, fail it in CI: there, a missing tool must not pass for a passed test."""
@@ -26,7 +29,7 @@ def require_tool(name: str) -> str:
     return path
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = WAIT_SECONDS) -> None:
     """Return as soon as the condition holds; fail the test, naming `what`, when it does not within `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():

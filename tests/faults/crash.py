@@ -6,7 +6,7 @@ from pathlib import Path
 from shared.local.stack import Stack
 from tests.support import wait_until
 
-FALL_SECONDS = 30.0
+FALL_SECONDS = 60.0
 """How long a point may take to be reached, and its process to be started anew, on a busy machine."""
 
 

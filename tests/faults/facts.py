@@ -41,7 +41,7 @@ class Facts:
 
 OF_VENDORS = {
     "vendors": """
-        SELECT id, credit_limit, balance, last_seq, last_hash, stop_reason
+        SELECT id, credit_limit, balance, last_seq, last_hash, stop_reason, low_balance_threshold, duplicate_window_seconds
         FROM vendor_credit.vendors WHERE id = ANY(%(vendors)s) ORDER BY id""",
     "vendor_entries": """
         SELECT vendor_id, seq, amount, balance_after, kind, reference, created_at, hash
@@ -80,13 +80,13 @@ OF_VENDORS = {
         SELECT reversal_id::text AS reversal_id FROM customer_charge.pending_reversals WHERE vendor_id = ANY(%(vendors)s) ORDER BY 1""",
     "feed_heads": "SELECT vendor_id, last_seq FROM customer_charge.event_heads WHERE vendor_id = ANY(%(vendors)s) ORDER BY 1",
     "charge_events": """
-        SELECT vendor_id, last_seq, charge_ids::text[] AS charge_ids
+        SELECT vendor_id, last_seq, charge_ids::text[] AS charge_ids, vendor_balances
         FROM customer_charge.charge_events WHERE vendor_id = ANY(%(vendors)s) ORDER BY vendor_id, last_seq""",
     "reversal_events": """
-        SELECT vendor_id, seq, reversal_id::text AS reversal_id
+        SELECT vendor_id, seq, reversal_id::text AS reversal_id, vendor_balance
         FROM customer_charge.reversal_events WHERE vendor_id = ANY(%(vendors)s) ORDER BY vendor_id, seq""",
     "fact_events": """
-        SELECT vendor_id, seq, kind, entry_seq, amount, request_id
+        SELECT vendor_id, seq, kind, entry_seq, vendor_balance, amount, request_id
         FROM customer_charge.fact_events WHERE vendor_id = ANY(%(vendors)s) ORDER BY vendor_id, seq""",
 }
 

@@ -17,7 +17,7 @@ from threading import Lock
 from typing import Any, Literal, Self
 
 Event = Literal["invoke", "ok", "fail", "unknown"]
-Kind = Literal["charge", "submit", "approve", "reject", "reverse", "resolve", "vendor", "customer", "user", "read"]
+Kind = Literal["charge", "submit", "approve", "reject", "reverse", "resolve", "vendor", "customer", "user", "webhook", "read"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,9 @@ from typing import Any
 from tests.faults.facts import Facts
 from tests.faults.history import Line, Story, stories_of
 from tests.faults.model import CONFIRMED, ONE_EFFECT, PROMISES, REJECTED, SEALED, USED, USED_FOR_REVERSAL, Finding, replay
-from tests.faults.model_reversals import replay_feeds, replay_reversals
+from tests.faults.model_duplicates import replay_duplicates
+from tests.faults.model_feeds import replay_feeds
+from tests.faults.model_reversals import replay_reversals
 
 STATUSES = {1: "accepted", 2: "succeeded", 3: "failed"}
 REQUEST_STATUSES = {1: "pending", 2: "approved", 3: "confirmed", 4: "rejected"}
@@ -16,7 +18,8 @@ ITEM_REUSED = "item IDEMPOTENCY_KEY_REUSED"
 
 def judge(facts: Facts, lines: Iterable[Line]) -> list[Finding]:
     """Return every broken promise of a run that has come to rest. Keys name one wish in a run, whatever the vendor."""
-    return [*replay(facts), *replay_reversals(facts), *replay_feeds(facts), *_promises(facts, stories_of(lines))]
+    replayed = [*replay(facts), *replay_reversals(facts), *replay_feeds(facts), *replay_duplicates(facts)]
+    return [*replayed, *_promises(facts, stories_of(lines))]
 
 
 def _promises(facts: Facts, stories: list[Story]) -> Iterator[Finding]:

@@ -28,9 +28,9 @@ def call(method: str, service: str, *, hits_max: int = 3) -> Pair:
     return Pair(Point(f"{method}.before_call", service), Point(f"{method}.after_call", service), hits_max)
 
 
-def hint(service: str) -> Pair:
-    """Return the points before and after a server tells workers that there is work."""
-    return Pair(Point("hint.before_send", service), Point("hint.after_send", service))
+def sending(what: str, service: str, *, hits_max: int = 3) -> Pair:
+    """Return the points before and after something else is sent: a hint that there is work, a webhook."""
+    return Pair(Point(f"{what}.before_send", service), Point(f"{what}.after_send", service), hits_max)
 
 
 FIRST_CHARGE = call("LookupVendors", "customer_charge", hits_max=1)
@@ -39,7 +39,7 @@ FIRST_CHARGE = call("LookupVendors", "customer_charge", hits_max=1)
 UNDER_LOAD = [
     call("Dispatch", "gateway"),
     commit("accept_charges", "customer_charge"),
-    hint("customer_charge"),
+    sending("hint", "customer_charge"),
     call("DebitVendors", "customer_charge.worker"),
     commit("debit_vendors", "vendor_credit"),
     commit("settle_charges", "customer_charge.worker"),
@@ -50,7 +50,7 @@ UNDER_LOAD = [
     commit("credit_vendors", "vendor_credit"),
     commit("submit_credit_request", "vendor_credit"),
     commit("decide_credit_request", "vendor_credit"),
-    hint("vendor_credit"),
+    sending("hint", "vendor_credit"),
     commit("post_credit", "vendor_credit.worker", hits_max=1),
     commit("relay_facts", "vendor_credit.worker", hits_max=1),
     call("AppendFacts", "vendor_credit.worker", hits_max=1),
@@ -65,20 +65,52 @@ SWEPT = [
     call("CreditVendors", "scheduler", hits_max=1),
     commit("post_credit", "scheduler", hits_max=1),
     commit("relay_facts", "scheduler", hits_max=1),
+    call("AppendFacts", "scheduler", hits_max=1),
 ]
 """The same work done by the sweeper, which alone is left when no hint arrives."""
 
-RARE = {
-    "expire_credit_requests": "once a minute, on requests that are a month old: tests/integration/test_credit_requests.py",
-    "check_ledgers": "once a minute, and again from the same checkpoint: tests/integration/test_books_check.py",
-    "check_new_charges": "as check_ledgers",
-    "finish_check": "as check_ledgers",
-    "stop_vendors": "only where books are broken: tests/integration/test_books_check.py",
-    "stop_customers": "as stop_vendors",
-    "change_webhooks": "keyed as other writes are: tests/integration/test_webhooks.py",
-    "deliver_webhooks": "leases and repeated deliveries: tests/integration/test_webhooks.py",
-}
-"""What no workload leads to in the time of a test, and where it is tested instead."""
+WEBHOOKS = [
+    commit("deliver_webhooks", "customer_charge.worker"),
+    sending("webhook", "customer_charge.worker"),
+]
+"""The way of an event to a partner's endpoint."""
+
+SWEPT_WEBHOOKS = [
+    commit("deliver_webhooks", "scheduler"),
+    sending("webhook", "scheduler"),
+]
+"""The same by the scheduler, which finds endpoints that no hint led to."""
+
+CHECK = "check"
+"""A check of the books of these tests' own, begun when they like; see one_check.py. The scheduler makes one each minute."""
+
+CHECKED = [
+    commit("expire_credit_requests", CHECK),
+    commit("check_ledgers", CHECK),
+    call("GetDecisions", CHECK),
+    call("ListDebits", CHECK),
+    commit("check_new_charges", CHECK),
+    call("ListReversalCredits", CHECK),
+    commit("check_new_reversals", CHECK),
+    call("VerifyVendorAuditLog", CHECK),
+    call("VerifyIdentityAuditLog", CHECK),
+    commit("finish_check", CHECK),
+]
+"""What is done each minute."""
+
+CHECKED_AND_BROKEN = [
+    call("GetReversalCredits", CHECK),
+    commit("stop_vendors", CHECK),
+    commit("stop_customers", CHECK),
+]
+"""What follows where the books are broken."""
+
+PERIODIC = [
+    *call("GetTrustState", "vendor_credit")[:2],
+    *call("GetTrustState", "customer_charge")[:2],
+    *call("Check", "gateway")[:2],
+]
+"""What processes ask each other by themselves, or for whoever asks whether they are ready."""
 
 OFFICE = {
     "create_vendor": "vendor_credit",
@@ -91,5 +123,20 @@ OFFICE = {
     "disable_user": "gateway",
     "revoke_token": "gateway",
     "rotate_signing_key": "gateway",
+    "change_webhooks": "customer_charge",
 }
 """What operators and partners do now and then, by the process whose operation has that name."""
+
+ASKED = {
+    "create_user": call("LookupVendors", "gateway"),
+    "preview_charge": call("PreviewDebits", "customer_charge"),
+    "read_books": call("VerifyVendorLedgers", "customer_charge"),
+}
+"""What a process asks another one for somebody's sake, by what leads there."""
+
+
+def all_points() -> set[str]:
+    """Return the names of all points that some fault test arms."""
+    pairs = [*UNDER_LOAD, FIRST_CHARGE, *SWEPT, *WEBHOOKS, *SWEPT_WEBHOOKS, *CHECKED, *CHECKED_AND_BROKEN, *ASKED.values()]
+    pairs += [commit(operation, service) for operation, service in OFFICE.items()]
+    return {point.name for pair in pairs for point in pair[:2]} | {point.name for point in PERIODIC}

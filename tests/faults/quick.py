@@ -32,7 +32,8 @@ from shared.uuid7 import uuid7_text
 from tests.databases import Databases
 from tests.faults.facts import read_facts
 from tests.faults.judge import judge
-from tests.faults.quick_reversals import relay_all, sealed, settle_all_reversals, taken_back
+from tests.faults.quick_events import brought, lost_finishes, relay_all, repeated, told_again
+from tests.faults.quick_reversals import sealed, settle_all_reversals, taken_back, taken_back_twice
 from tests.faults.stage import CREDIT, Stage, set_stage
 from tests.integration.money import SLOTS, LocalVendorLedger
 
@@ -156,9 +157,9 @@ async def forged_debit(stage: Stage) -> None:
     (again,) = await debit_vendors(stage.money.vendors, [Debit(stolen.charge_id, stolen.vendor_id, stolen.amount + 1)])
     if (answer.outcome, again.outcome) != (Outcome.DEBITED, Outcome.MISMATCH):
         stage.findings.append("invariant 6: one charge id was debited with two amounts, and nobody was told")
-    mixed = [Verdict(charges[0], debited=True), Verdict(charges[1], debited=False)]
+    mixed = [Verdict(charges[0], debited=True, balance_after=answer.balance_after), Verdict(charges[1], debited=False)]
     await stage.guarded(finish(stage.money.charges, stolen.vendor_id % SLOTS, mixed))
-    with psycopg.connect(ADMIN_URL, autocommit=True) as admin:
+    with psycopg.connect(stage.admin_url, autocommit=True) as admin:
         freed = admin.execute("UPDATE customer_charge.pending_charges SET blocked = false WHERE blocked").rowcount
     if freed != 1:
         stage.findings.append(f"invariant 1: {freed} charges were set aside for one that does not match")
@@ -172,7 +173,7 @@ async def approved_first(stage: Stage) -> None:
     order = stage.order(100)
     await stage.accept(order)
     await stage.settle()
-    facts = read_facts(ADMIN_URL, stage.vendors)
+    facts = read_facts(stage.admin_url, stage.vendors)
     if next(charge.state for charge in facts.charges if charge.id == order.charge_id) != 2:
         stage.findings.append("invariant 6: a charge was refused though credit for it had been approved")
 
@@ -223,9 +224,13 @@ PLAYS: dict[str, Callable[[Stage], Awaitable[None]]] = {
         approved_first,
         sealed,
         taken_back,
+        taken_back_twice,
+        lost_finishes,
+        told_again,
+        brought,
+        repeated,
     )
 }
-ADMIN_URL = ""
 
 
 async def perform(name: str, databases: Databases) -> list[str]:
@@ -250,11 +255,9 @@ async def perform(name: str, databases: Databases) -> list[str]:
 
 def main() -> int:
     """Perform the play that the command line names."""
-    global ADMIN_URL  # noqa: PLW0603 - one play, one database
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     _, name, file = sys.argv
     databases = Databases(**json.loads(Path(file).read_text()))
-    ADMIN_URL = databases.admin_url
     findings = asyncio.run(perform(name, databases))
     for finding in findings:
         print(finding)

@@ -1,21 +1,16 @@
-"""Quick plays of keys that are resolved and charges that are taken back, and what brings reversals and feeds to rest."""
+"""Quick plays of keys that are resolved and charges that are taken back, and what brings reversals to rest."""
 
 import asyncio
-from collections.abc import Sequence
 
 from services.customer_charge.domain.reversals import ReversalOrder, ReversalState
-from services.customer_charge.operations.record_events import append_facts
 from services.customer_charge.operations.resolve_charge import resolve_charge
 from services.customer_charge.operations.reverse_charge import AcceptedReversal, reverse_charge
-from services.customer_charge.operations.settle_reversals import settle_reversals
-from services.vendor_credit.domain.facts import Fact
-from services.vendor_credit.operations.relay_facts import relay_facts
-from shared.database import Database
+from services.customer_charge.operations.settle_reversals import debit_customers, settle_reversals
+from services.customer_charge.storage import pending_reversals
 from shared.errors import ChargingError
 from shared.uuid7 import uuid7_text
 from tests.faults.judge import STATUSES
 from tests.faults.stage import Stage
-from tests.integration.test_events import feed_fact
 
 
 async def sealed(stage: Stage) -> None:
@@ -41,25 +36,23 @@ async def taken_back(stage: Stage) -> None:
     await asyncio.gather(*[_reverse(stage, *part) for part in parts])
 
 
+async def taken_back_twice(stage: Stage) -> None:
+    """Lose answers of the vendor's credit, so that workers ask for it again, now and long after it was finished."""
+    orders = [stage.order(30, vendor=number % 2, customer=number % 2) for number in range(6)]
+    await stage.accept(*orders)
+    await stage.settle()
+    await asyncio.gather(*[_reverse(stage, order.charge_id, 7, uuid7_text()) for order in orders])
+    async with stage.money.charges.reading() as connection:
+        stale = await pending_reversals.read_pending(connection, limit=100)
+    debited, _ = await debit_customers(stage.money.charges, stale)
+    await stage.guarded(stage.money.ledger.reversals.credit(debited))
+    await settle_all_reversals(stage)
+    await stage.guarded(stage.money.ledger.reversals.credit(stale))
+
+
 async def settle_all_reversals(stage: Stage) -> None:
     """Bring every pending reversal to its end."""
     await stage.guarded(settle_reversals(stage.money.charges, stage.money.ledger.reversals, limit=100))
-
-
-class LocalFeed:
-    """The customer-charge service's feed without the wire."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def append(self, facts: Sequence[Fact]) -> None:
-        """Append facts, each once."""
-        await append_facts(self._database, [feed_fact(fact) for fact in facts])
-
-
-async def relay_all(stage: Stage) -> None:
-    """Let the feeds show what the vendor ledger told."""
-    await stage.guarded(relay_facts(stage.money.vendors, LocalFeed(stage.money.charges)))
 
 
 async def _resolve(stage: Stage, vendor: int, key: str) -> None:

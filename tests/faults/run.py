@@ -12,7 +12,9 @@ from tests.faults.books import check_all_books
 from tests.faults.facts import Facts, count_unsettled, read_facts
 from tests.faults.history import Line
 from tests.faults.judge import judge
-from tests.faults.workload import Workload
+from tests.faults.model_feeds import replay_webhooks
+from tests.faults.webhooks import wait_delivered
+from tests.faults.workload import Pace, Workload
 from tests.faults.world import World, make_world
 from tests.support import wait_until
 from tests.system.office import Office
@@ -21,7 +23,7 @@ CREDIT = 3_000
 """What each vendor of a run begins with: it runs out now and then, so charges are refused too."""
 
 MOST_SHOWN = 20
-QUIET_SECONDS = 30.0
+QUIET_SECONDS = 60.0
 FINAL_SECONDS_P99 = 10.0
 """After healing every charge becomes final within this time (99 of 100)."""
 
@@ -67,7 +69,7 @@ def play(
     """
     world = make_world(office, credit=CREDIT)
     moments = sorted(Random(seed).sample(range(charges // 20, charges * 9 // 10), strikes))
-    with Workload(office.url, world, history, seed=seed, per_second=per_second) as work:
+    with Workload(office.url, world, history, seed=seed, pace=Pace(per_second)) as work:
         for moment in moments:
             work.wait_answered(moment)
             strike()
@@ -84,8 +86,11 @@ def settle(stack: Stack, world: World, work: Workload, healed_at: datetime, *, t
     """Wait until nothing is under way, and judge: every invariant, every promise, and the time it took."""
     wait_until(lambda: count_unsettled(stack.choices.admin_url, world.vendors) == 0, "everything to be final", QUIET_SECONDS)
     quiet_seconds = (datetime.now(UTC) - healed_at).total_seconds()
+    wait_delivered(stack, world.told)
+    work.receiver.__exit__()
     facts = read_facts(stack.choices.admin_url, world.vendors)
-    findings = [f"invariant {finding.invariant}: {finding.text}" for finding in judge(facts, work.history.lines)]
+    found = [*judge(facts, work.history.lines), *replay_webhooks(facts, world.told, work.receiver.messages, types=work.types)]
+    findings = [f"invariant {finding.invariant}: {finding.text}" for finding in found]
     findings += [f"invariant 3: {finding}" for finding in work.findings]
     findings += [f"audit: {finding}" for finding in check_all_books(stack.environment)]
     seconds_to_final = facts.seconds_to_final(healed_at) if true_times else [quiet_seconds]

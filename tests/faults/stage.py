@@ -34,6 +34,7 @@ class Stage:
     vendors: list[int]
     customers: list[int]
     random: Random
+    admin_url: str
     findings: list[str] = field(default_factory=list)
 
     def order(self, amount: int, *, vendor: int = 0, customer: int = 0, key: str = "") -> ChargeOrder:
@@ -102,7 +103,7 @@ async def set_stage(databases: Databases, folder: Path) -> AsyncIterator[Stage]:
     """Give two vendors with credit, one of them with a limit too, and two customers."""
     async with open_money(databases) as money:
         with History(folder / "quick.jsonl") as history:
-            stage = Stage(money, history, [], [], Random(7))
+            stage = Stage(money, history, [], [], Random(7), databases.admin_url)
             for limit in (0, 40):
                 stage.vendors.append(await money.vendor(credit_limit=limit))
                 stage.customers.append(await money.customer())

@@ -14,12 +14,12 @@ def kill(stack: Stack, name: str, number: signal.Signals = signal.SIGKILL) -> No
     """End a process or an engine with a signal, and return when its successor lives."""
     if name in stack.engines:
         stack.engines[name].kill(number)
-        wait_until(lambda: not stack.engines[name].running, f"{name} to end", seconds=30)
+        wait_until(lambda: not stack.engines[name].running, f"{name} to end", seconds=60)
         stack.engines[name].start()
         return
-    wait_until(lambda: name in stack.pids(), f"{name} to live", seconds=30)
+    wait_until(lambda: name in stack.pids(), f"{name} to live", seconds=60)
     pid = stack.kill(name, number)
-    wait_until(lambda: stack.pids().get(name, pid) != pid, f"a successor of {name}", seconds=30)
+    wait_until(lambda: stack.pids().get(name, pid) != pid, f"a successor of {name}", seconds=60)
 
 
 @contextmanager

@@ -12,12 +12,13 @@ import httpx
 import pytest
 
 from shared.local.stack import Stack
-from tests.faults.client import RetryingClient, Wish
+from tests.faults.client import CHARGE_PATH, RetryingClient, Wish
 from tests.faults.crash import CrashFolder, arm
 from tests.faults.history import History
-from tests.faults.points import OFFICE, Point, commit
+from tests.faults.points import ASKED, OFFICE, PERIODIC, Point, commit
+from tests.support import wait_until
 from tests.system.office import Office, async_caller, caller
-from tests.system.stacks import query
+from tests.system.stacks import query, ready
 
 PASSWORD = "a long enough password"
 LOGGED = "SELECT count(*) FROM gateway.audit_log WHERE action = %s AND target = %s"
@@ -113,6 +114,32 @@ async def rotate_signing_key(client: RetryingClient, office: Office, stack: Stac
     log_in(office, "partner", "partner")
 
 
+async def change_webhooks(client: RetryingClient, office: Office, stack: Stack) -> None:
+    """Expect one endpoint for one key, with a secret in every answer that was given."""
+    vendor = office.vendor()
+    body = {"vendor": vendor, "url": "http://127.0.0.1:9/", "description": "crash"}
+    made = await client.write(Wish("webhook", str(uuid4()), "/api/webhooks/", body))
+    assert made is not None
+    found = query(stack, "SELECT id FROM customer_charge.webhook_endpoints WHERE vendor_id = %s ORDER BY id", (vendor,))
+    assert (made["id"],) in found
+
+
+async def preview_charge(client: RetryingClient, office: Office, stack: Stack) -> None:
+    """Expect a dry run to have no effect, whoever dies."""
+    vendor, customer = office.vendor(5), office.customer()
+    wish = {"vendor": vendor, "customer": customer, "amount": 5, "dry_run": True}
+    await client.write(Wish("charge", str(uuid4()), CHARGE_PATH, wish))
+    assert (office.balance(vendor), office.charges(vendor)) == (5, [])
+    assert query(stack, "SELECT count(*) FROM customer_charge.charge_keys WHERE vendor_id = %s", (vendor,)) == [(0,)]
+
+
+async def read_books(client: RetryingClient, office: Office, stack: Stack) -> None:
+    """Expect the check of everything to come to its end, and to find nothing."""
+    books = await client.write(Wish("read", "books", "/api/books/", method="GET"))
+    assert books is not None
+    assert (books["drift"], books["findings"]) == (0, [])
+
+
 DEEDS: tuple[Deed, ...] = (
     create_vendor,
     update_vendor,
@@ -124,8 +151,11 @@ DEEDS: tuple[Deed, ...] = (
     disable_user,
     revoke_token,
     rotate_signing_key,
+    change_webhooks,
 )
+ASKING: tuple[Deed, ...] = (create_user, preview_charge, read_books)
 CASES = [(deed, point) for deed in DEEDS for point in commit(deed.__name__, OFFICE[deed.__name__])[:2]]
+CASES += [(deed, point) for deed in ASKING for point in ASKED[deed.__name__][:2]]
 
 
 @pytest.mark.parametrize(("deed", "point"), CASES, ids=[point.name for _, point in CASES])
@@ -142,6 +172,15 @@ def test_dying_there_leaves_a_whole_write_or_none(
                 await deed(RetryingClient(http, history), office, stack)
 
         asyncio.run(play())
+    fallen()
+    stack.wait_ready()
+
+
+@pytest.mark.parametrize("point", PERIODIC, ids="-".join)
+def test_dying_there_of_itself_is_mended_by_a_new_start(stack: Stack, crashes: CrashFolder, point: Point) -> None:
+    """What a process asks by itself, or for whoever asks whether it is ready: its successor asks again, and all is well."""
+    fallen = arm(stack, crashes, point.name, point.service)
+    wait_until(lambda: ready(stack.environment["CHARGING_HTTP_URL"]) and not crashes.armed(point.name), f"a death at {point.name}")
     fallen()
     stack.wait_ready()
 

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any, Self
@@ -22,11 +23,16 @@ from tests.faults.client import (
     Wish,
 )
 from tests.faults.history import History
+from tests.faults.receiver import WebhookReceiver
+from tests.faults.webhooks import make_endpoint
 from tests.faults.world import CREDIT_LIMIT, World
 from tests.support import wait_until
 from tests.system.office import async_caller
 
 AT_A_TIME = 24
+ANSWERS_SECONDS = 120.0
+"""In which the answers up to the next strike come, on a machine that does other things too."""
+
 WAIT_SECONDS = 2
 AMOUNT_MAX = 40
 CREDIT_EVERY_SECONDS = 0.4
@@ -36,24 +42,46 @@ WHOLE_SHARE = 0.4
 """Of the reversals, those that take back all that is left."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How many charges a second, how large a part of the calls is in bulk, and most charges of one such call."""
+
+    per_second: float = 100.0
+    bulk_share: float = 0.025
+    bulk_max: int = 25
+
+
+PACE = Pace()
+
+
 class Workload:
     """A stream of charges of every manner; beside it credit is asked for, granted and rejected, charges are reversed, promises are read.
 
-    Entering starts it; leaving begins nothing more and waits until every wish is answered or given up. `per_second` is the number of
-    charges, `bulk_share` the part of them that travels in bulk calls.
+    Entering starts it; leaving begins nothing more and waits until every wish is answered or given up. `receiver` takes webhooks, of these
+    `types` or all, until it is closed.
     """
 
-    def __init__(self, url: str, world: World, history: Path, *, seed: int, per_second: float = 100.0, bulk_share: float = 0.3) -> None:
+    def __init__(
+        self,
+        url: str,
+        world: World,
+        history: Path,
+        *,
+        seed: int,
+        pace: Pace = PACE,
+        types: tuple[str, ...] = (),
+    ) -> None:
         self.world = world
         self.history = History(history)
         self.findings: list[str] = []
+        self.receiver = WebhookReceiver()
+        self.types = types
         self.sent = 0
         self.answered = 0
         self._url = url
         self._random = Random(seed)
         self._name = f"{history.stem}-{seed}"
-        self._per_second = per_second
-        self._bulk_share = bulk_share
+        self._pace = pace
         self._ending = threading.Event()
         self._told: list[str] = []
         self._slots = asyncio.Semaphore(AT_A_TIME)
@@ -65,6 +93,8 @@ class Workload:
         for vendor in self.world.vendors:
             wanted = {"requester": vendor, "amount": self.world.credit}
             self.history.add("invoke", "submit", f"initial-{vendor}", wanted=wanted)
+        self.receiver.__enter__()
+        make_endpoint(self._url, self.world.partner, self.world.told, self.receiver.url, self.types)
         self._thread.start()
         return self
 
@@ -79,7 +109,7 @@ class Workload:
 
     def wait_answered(self, number: int) -> None:
         """Return once so many charges were answered: a moment that is the same in every run of a seed."""
-        wait_until(lambda: self.answered >= number or not self._thread.is_alive(), f"{number} answers", PATIENCE_SECONDS)
+        wait_until(lambda: self.answered >= number or not self._thread.is_alive(), f"{number} answers", ANSWERS_SECONDS)
 
     def _run(self) -> None:
         try:
@@ -111,7 +141,7 @@ class Workload:
                 wish, size = self._next_wish(client)
                 self.sent += size
                 tasks.create_task(self._counted(wish, size))
-                await asyncio.sleep(size / self._per_second)
+                await asyncio.sleep(size / self._pace.per_second)
 
     async def _counted(self, wish: Coroutine[Any, Any, None], size: int) -> None:
         await wish
@@ -121,8 +151,8 @@ class Workload:
     def _next_wish(self, client: RetryingClient) -> tuple[Coroutine[Any, Any, None], int]:
         """Return the next thing that the partner does, and how many charges it is."""
         random = self._random
-        if random.random() < self._bulk_share / 12:
-            orders = [self._order() for _ in range(random.randint(5, 25))]
+        if random.random() < self._pace.bulk_share:
+            orders = [self._order() for _ in range(random.randint(5, self._pace.bulk_max))]
             return client.charge_many(orders), len(orders)
         manner = random.random()
         order = self._order(WAIT_SECONDS if manner < 0.1 else 0)

@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 
 from shared.local.stack import Stack
-from tests.support import wait_until
+from tests.support import WAIT_SECONDS, wait_until
 
 CONTRACT = {"requests": 1_000_000, "window_seconds": 60}
 """A limit that no test reaches."""
@@ -80,9 +80,9 @@ class Office:
         """Make a token of a partner that owns these vendors."""
         return self._new_token(self._approver, "partner", vendors)
 
-    def vendor(self, credit: int = 0, *, credit_limit: int = 0) -> int:
-        """Make a vendor and give it credit; return its id once the credit is on its balance."""
-        vendor = int(self.post("/api/vendor/", {"name": f"v-{uuid4()}", "credit_limit": credit_limit})["data"]["id"])
+    def vendor(self, credit: int = 0, **settings: int) -> int:
+        """Make a vendor with such settings and give it credit; return its id once the credit is on its balance."""
+        vendor = int(self.post("/api/vendor/", {"name": f"v-{uuid4()}", **settings})["data"]["id"])
         if credit:
             self.approved(vendor, credit)
             wait_until(lambda: self.balance(vendor) == credit, f"{credit} on vendor {vendor}")
@@ -117,7 +117,7 @@ class Office:
             if not token:
                 return found
 
-    def final(self, charge_id: str, seconds: float = 10.0) -> dict[str, Any]:
+    def final(self, charge_id: str, seconds: float = WAIT_SECONDS) -> dict[str, Any]:
         """Return a charge once it is succeeded or failed."""
         path = f"/api/customer/charges/{charge_id}/"
         wait_until(lambda: self.get(path)["data"]["status"] in FINAL, f"charge {charge_id} to become final", seconds)

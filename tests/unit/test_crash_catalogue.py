@@ -1,20 +1,65 @@
-"""No operation escapes the crash tests: whoever adds one names it there."""
+"""No crash point escapes the crash tests: whoever adds an operation, an outgoing call or a point of its own names it there."""
 
+import ast
 import re
+from functools import cache
 from pathlib import Path
 
-from tests.faults.points import OFFICE, RARE, SWEPT, UNDER_LOAD
+from tests.contract.contract import METHODS
+from tests.faults.points import all_points
 
 ROOT = Path(__file__).parents[2]
+STUBS = ROOT / "shared" / "stubs"
 
 
-def test_every_operation_with_a_transaction_of_its_own_is_visited() -> None:
-    """Its points come by themselves; what leads there does not."""
+def own_files() -> list[Path]:
+    """Return the files whose code runs in the system's processes."""
+    return [file for folder in ("services", "shared") for file in (ROOT / folder).rglob("*.py") if STUBS not in file.parents]
+
+
+def points_of_operations() -> set[str]:
+    """Return the two points of each operation with a transaction of its own."""
     writing = {file.stem for file in ROOT.glob("services/*/operations/*.py") if re.search(r"\.transact(_pipelined)?\(", file.read_text())}
-    visited = {pair.before.name.partition(".")[0] for pair in (*UNDER_LOAD, *SWEPT)} | OFFICE.keys()
-    assert writing - visited == RARE.keys(), "name them in tests/faults/points.py"
+    return {f"{operation}.{moment}_commit" for operation in writing for moment in ("before", "after")}
+
+
+def points_of_calls() -> set[str]:
+    """Return the two points of each RPC that some code calls through a stub: `self._debits.DebitVendors(request, ...)`."""
+    methods = {method.name for method in METHODS.values()} | {"Check"}  # of grpc.health.v1
+    called = {node.func.attr for node in calls() if isinstance(node.func, ast.Attribute)} & methods
+    return {f"{method}.{moment}_call" for method in called for moment in ("before", "after")}
+
+
+def own_points() -> set[str]:
+    """Return the points that are named where they are: `crash_point("hint.before_send")`."""
+    found = [node.args for node in calls() if isinstance(node.func, ast.Name) and node.func.id == "crash_point" and len(node.args) == 1]
+    return {str(argument.value) for (argument,) in found if isinstance(argument, ast.Constant)}
+
+
+@cache
+def calls() -> list[ast.Call]:
+    """Return every call in the code."""
+    return [node for file in own_files() for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
+
+
+def test_every_point_is_armed_by_some_test() -> None:
+    """Points come by themselves with an operation or a call; what leads there does not."""
+    points = points_of_operations() | points_of_calls() | own_points()
+    assert points - all_points() == set(), "name them in tests/faults/points.py"
+
+
+def test_every_point_that_is_armed_is_in_the_code() -> None:
+    """A point that nothing comes to any more would only make its test wait."""
+    assert all_points() - points_of_operations() - points_of_calls() - own_points() == set()
+
+
+def test_the_code_is_found() -> None:
+    """One of each kind that surely exists: else the tests above would prove nothing."""
+    assert "accept_charges.before_commit" in points_of_operations()
+    assert "DebitVendors.after_call" in points_of_calls()
+    assert "hint.before_send" in own_points()
 
 
 def test_at_least_as_many_points_are_visited_as_were_promised() -> None:
     """Before and after every commit and call."""
-    assert len({point for pair in (*UNDER_LOAD, *SWEPT) for point in pair[:2]}) + 2 * len(OFFICE) >= 24
+    assert len(all_points()) >= 24

@@ -20,6 +20,7 @@ from services.customer_charge.webhooks.event_json import webhook_body
 from services.customer_charge.webhooks.sender import Post, WebhookSender
 from services.customer_charge.webhooks.signing import SecretSafe, signed_headers
 from shared.clock import utc_now
+from shared.crash_points import crash_point
 from shared.database import Connection, Database
 from shared.errors import ChargingError
 from shared.uuid7 import uuid7, uuid7_text
@@ -93,7 +94,9 @@ async def _deliver_one(delivery: Delivery, endpoint: Endpoint, lease: UUID, even
     if endpoint.previous_secret is not None and endpoint.previous_until is not None and endpoint.previous_until > now:
         raw_secrets.append(delivery.safe.open(endpoint.previous_secret))
     body = webhook_body(event)
+    crash_point("webhook.before_send")
     outcome = await post(signed_headers(raw_secrets, event.name, int(now.timestamp()), body), body)
+    crash_point("webhook.after_send")
     if outcome.delivered:
         return await _move_on(delivery.database, endpoint, lease, event.seq, outcome), True
     await _note_failure(delivery, endpoint, lease, event.seq, outcome)

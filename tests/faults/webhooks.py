@@ -1,0 +1,59 @@
+"""The webhook of a run: its endpoint, and what the tests may do to its row in place of an hour's wait."""
+
+import time
+
+import psycopg
+
+from shared.local.stack import Stack
+from tests.support import wait_until
+from tests.system.office import caller
+
+WEBHOOKS_PATH = "/api/webhooks/"
+PATIENCE_SECONDS = 60.0
+IDLE_SECONDS = 1.0
+"""Without a message for this long, whoever holds the lease is taken for dead."""
+
+LET_TIME_PASS = """
+UPDATE customer_charge.webhook_endpoints SET leased_until = created_at, next_attempt_at = created_at WHERE vendor_id = %s
+"""
+
+LEFT = """
+SELECT count(*) FROM customer_charge.webhook_endpoints AS endpoint
+JOIN customer_charge.event_heads AS head ON head.vendor_id = endpoint.vendor_id
+WHERE endpoint.vendor_id = %s AND endpoint.delivered_seq < head.last_seq
+"""
+
+
+def make_endpoint(url: str, token: str, vendor: int, receiver_url: str, types: tuple[str, ...]) -> None:
+    """Have all events of a vendor, or those of the types, brought to the receiver, from the first one on."""
+    body = {"vendor": vendor, "url": receiver_url, "types": list(types), "after": 0}
+    with caller(url, token) as client:
+        answer = client.post(WEBHOOKS_PATH, json=body)
+    assert answer.is_success, answer.text
+
+
+def let_time_pass(stack: Stack, vendor: int) -> None:
+    """Let the lease of one who died have ended, and the pause after a failure be over: both are a minute's wait."""
+    with psycopg.connect(stack.choices.admin_url, autocommit=True) as connection:
+        connection.execute(LET_TIME_PASS, (vendor,))
+
+
+def wait_delivered(stack: Stack, vendor: int) -> None:
+    """Return when the vendor's webhook has all events. Who holds its lease and sends nothing loses it: sooner than a minute's wait."""
+    seen, since = -1, 0.0
+
+    def done() -> bool:
+        nonlocal seen, since
+        with psycopg.connect(stack.choices.admin_url, autocommit=True) as connection:
+            left = (connection.execute(LEFT, (vendor,)).fetchone() or (0,))[0]
+            moved = connection.execute(
+                "SELECT coalesce(max(delivered_seq), 0) FROM customer_charge.webhook_endpoints WHERE vendor_id = %s", (vendor,)
+            ).fetchone() or (0,)
+        if left and moved[0] == seen and time.monotonic() - since > IDLE_SECONDS:
+            let_time_pass(stack, vendor)
+            since = time.monotonic()
+        if moved[0] != seen:
+            seen, since = moved[0], time.monotonic()
+        return not left
+
+    wait_until(done, f"all webhooks of vendor {vendor}", PATIENCE_SECONDS)
