@@ -41,7 +41,7 @@ def die_in_turn(stack: Stack, crashes: CrashFolder, pairs: Sequence[Pair]) -> No
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_check_dying_there_under_load_breaks_no_promise(
+def test_a_check_that_dies_under_load_breaks_no_promise(
     stack: Stack, office: Office, crashes: CrashFolder, server_folder: Path, seed: int
 ) -> None:
     """Nobody is stopped whose books are whole, an overdue request expires once, and the next check comes to its end."""
@@ -60,7 +60,9 @@ def test_a_check_dying_there_under_load_breaks_no_promise(
     assert query(stack, logged, (f"credit_request:{overdue}",)) == [(1,)]
 
 
-def test_a_check_dying_where_books_are_broken_stops_the_accounts_all_the_same(stack: Stack, office: Office, crashes: CrashFolder) -> None:
+def test_a_check_that_dies_where_books_are_broken_stops_the_accounts_all_the_same(
+    stack: Stack, office: Office, crashes: CrashFolder
+) -> None:
     """A vendor whose credit back is gone, a vendor and a customer whose balance is wrong: mended and released, they go on."""
     broken, robbed = office.partner(credit=100), office.partner(credit=100)
     charge = charged(office, broken.token, broken.order(10))

@@ -13,7 +13,7 @@ import pytest
 
 from shared.local.stack import Stack
 from tests.faults.client import CHARGE_PATH, RetryingClient, Wish
-from tests.faults.crash import CrashFolder, arm
+from tests.faults.crash import FALL_SECONDS, CrashFolder, arm
 from tests.faults.history import History
 from tests.faults.points import ASKED, OFFICE, PERIODIC, Point, commit
 from tests.support import wait_until
@@ -176,12 +176,14 @@ def test_dying_there_leaves_a_whole_write_or_none(
     stack.wait_ready()
 
 
-@pytest.mark.parametrize("point", PERIODIC, ids="-".join)
-def test_dying_there_of_itself_is_mended_by_a_new_start(stack: Stack, crashes: CrashFolder, point: Point) -> None:
-    """What a process asks by itself, or for whoever asks whether it is ready: its successor asks again, and all is well."""
-    fallen = arm(stack, crashes, point.name, point.service)
-    wait_until(lambda: ready(stack.environment["CHARGING_HTTP_URL"]) and not crashes.armed(point.name), f"a death at {point.name}")
-    fallen()
+@pytest.mark.parametrize("points", PERIODIC, ids=["one-way", "other-way"])
+def test_dying_there_of_itself_is_mended_by_a_new_start(stack: Stack, crashes: CrashFolder, points: tuple[Point, ...]) -> None:
+    """What processes ask by themselves, or for whoever asks whether they are ready: their successors ask again, and all is well."""
+    falls = [arm(stack, crashes, point.name, point.service) for point in points]
+    url = stack.environment["CHARGING_HTTP_URL"]
+    wait_until(lambda: ready(url) and not any(crashes.armed(point.name) for point in points), f"deaths at {points}", FALL_SECONDS)
+    for fallen in falls:
+        fallen()
     stack.wait_ready()
 
 

@@ -21,7 +21,7 @@ NEWEST = "SELECT max(vendor_id) FROM customer_charge.webhook_endpoints"
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("pair", [*WEBHOOKS, *SWEPT_WEBHOOKS], ids=lambda pair: "-".join(pair.before).replace("before_", ""))
-def test_dying_there_loses_no_webhook(
+def test_a_deliverer_that_dies_loses_no_webhook(
     stack: Stack, office: Office, crashes: CrashFolder, server_folder: Path, pair: Pair, seed: int
 ) -> None:
     """One death before and one after, each with the lease in hand or not; its time is let pass, so that a successor takes over at once."""
