@@ -18,7 +18,10 @@ RESOLVE_PATH = "/api/customer/charges/resolve/"
 REJECT_PATH = "/api/vendor/reject-request/"
 
 PAUSE_SECONDS = 0.1
-"""Between tries when the answer names no time."""
+"""Before the second try, when the answer names no time."""
+
+PAUSE_SECONDS_MAX = 0.5
+"""Each pause is longer than the one before, up to this."""
 
 PATIENCE_SECONDS = 40.0
 """How long a partner tries one wish: longer than any fault of these tests."""
@@ -122,6 +125,7 @@ class RetryingClient:
         method: str = "POST",
     ) -> dict[str, Any] | None:
         give_up_at = time.monotonic() + self._patience_seconds
+        own_pause = PAUSE_SECONDS
         while time.monotonic() < give_up_at:
             for each, wish in zip(keys, wanted, strict=True):
                 self._history.add("invoke", kind, each, wanted=wish)
@@ -129,17 +133,18 @@ class RetryingClient:
                 sent = headers | ({"Idempotency-Key": key} if key else {})
                 answer = await self._http.request(method, path, json=body if method != "GET" else None, headers=sent)
             except httpx.TransportError as error:
-                event, detail, pause = "unknown", type(error).__name__, PAUSE_SECONDS
+                event, detail, pause = "unknown", type(error).__name__, own_pause
             else:
                 if answer.is_success:
                     return dict(answer.json()) if answer.content else {}
-                detail, pause = _detail(answer), float(answer.headers.get("retry-after", PAUSE_SECONDS))
+                detail, pause = _detail(answer), float(answer.headers.get("retry-after", own_pause))
                 event = "unknown" if passing(answer) else "fail"
             for each in keys:
                 self._history.add("unknown" if event == "unknown" else "fail", kind, each, detail=detail)
             if event == "fail":
                 return None
             await asyncio.sleep(pause)
+            own_pause = min(1.5 * own_pause, PAUSE_SECONDS_MAX)
         return None
 
 
