@@ -30,6 +30,12 @@ class Facts:
     reversal_events: list[Any]
     fact_events: list[Any]
 
+    @property
+    def at_rest(self) -> bool:
+        """Tell whether everything is final, by state and by what is left to do."""
+        accepted = [row for row in (*self.charges, *self.reversals) if row.state == 1]
+        return not (accepted or self.pending or self.pending_reversals)
+
     def seconds_to_final(self, healed_at: datetime) -> list[float]:
         """Return how long each charge that was not final at that time, or was accepted later, took from then on; sorted."""
         return sorted(
