@@ -5,11 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 import grpc
-from google.protobuf import descriptor_pool
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
-from shared.interceptors.types import Context
+from shared.grpc_common_services import Health, Reflection
 from shared.method_table import MethodTable
 from shared.tls.credentials import server_credentials
 from shared.tls.files import TlsFiles
@@ -18,12 +15,25 @@ from shared.transport.channels import MAX_MESSAGE_BYTES
 MAX_CONNECTION_AGE_MS = 30 * 60 * 1000
 """Clients reconnect this often, so that new replicas get their share."""
 
+CONNECTIONS_MAX = 4_000
+"""Open connections of one port; more are closed at once. An idle one costs some 25 KiB."""
+
+UNASKED_BYTES = 64 * 1024
+"""What a client may send of a request before anybody asks for it. Left to itself gRPC takes 4 MiB of each of a thousand calls, from whoever
+connects. Once a request is asked for, all of it may come."""
+
 OPTIONS = (
     ("grpc.so_reuseport", 1),  # N processes on one machine share the port
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_allowed_incoming_connections", CONNECTIONS_MAX),
+    # Who connects and says nothing is dropped; the default waits two minutes.
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),  # of a compressed message: before and after
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_metadata_size", 16 * 1024),
     ("grpc.max_concurrent_streams", 1_000),
+    # The probe would widen the window again, up to what the network carries.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", UNASKED_BYTES),
     ("grpc.max_connection_age_ms", MAX_CONNECTION_AGE_MS),
     ("grpc.max_connection_age_grace_ms", 60_000),
     ("grpc.keepalive_time_ms", 30_000),
@@ -84,13 +94,10 @@ class GrpcServer:
         """`ready` decides what grpc.health.v1 says of the whole process (the empty service name)."""
         self._server = grpc.aio.server(options=OPTIONS)
         table.register(self._server)
-        self._health = _Health(ready)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._health = Health(ready)
+        self._health.register(self._server)
         if with_reflection:
-            services = sorted({name.split("/")[1] for name in table.handlers})
-            reflection.enable_server_reflection(
-                [*services, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server, descriptor_pool.Default()
-            )
+            Reflection(sorted({name.split("/")[1] for name in table.handlers})).register(self._server)
         self.port = ports.open(self._server)
 
     async def start(self) -> None:
@@ -101,23 +108,3 @@ class GrpcServer:
         """Say that this process leaves, refuse new calls, and let those in flight end."""
         self._health.leaving = True
         await self._server.stop(drain_seconds)
-
-
-class _Health(health_pb2_grpc.HealthServicer):
-    """grpc.health.v1: SERVING while the process is ready and not leaving."""
-
-    def __init__(self, ready: Callable[[], Awaitable[bool]] | None) -> None:
-        self._ready = ready
-        self.leaving = False
-
-    async def Check(self, request: health_pb2.HealthCheckRequest, context: Context) -> health_pb2.HealthCheckResponse:
-        """Tell whether calls are welcome. Only the process as a whole has a health, under the empty name."""
-        if request.service:
-            await context.abort(grpc.StatusCode.NOT_FOUND, "only the empty service name has a health")
-        serving = not self.leaving and (self._ready is None or await self._ready())
-        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
-        return health_pb2.HealthCheckResponse(status=status)
-
-    async def Watch(self, request: health_pb2.HealthCheckRequest, context: Context) -> None:
-        """Refuse: whoever wants to know asks again."""
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Watch is not served; use Check")

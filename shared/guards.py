@@ -6,10 +6,13 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Histogram
 
 from shared.admission.gate import Gate, build_gate
-from shared.auth.authenticator import Authenticator
+from shared.arrival import Arrivals
+from shared.auth.authenticator import Authenticator, UnknownKey
 from shared.auth.peer_tokens import PeerTokenSource, PeerTokenVerifier, load_public_keys
 from shared.auth.trust_state import TrustCopy
+from shared.errors import ChargingError
 from shared.interceptors.admission import AdmissionInterceptor
+from shared.interceptors.arrival import ArrivalInterceptor
 from shared.interceptors.authentication import AuthenticationInterceptor
 from shared.interceptors.authorization import AuthorizationInterceptor
 from shared.interceptors.context import ContextInterceptor
@@ -57,6 +60,7 @@ class Guards:
             DeadlineInterceptor(),
             AuthenticationInterceptor(self._authenticator, peers_certified=self._settings.tls is not None),
             RoleInterceptor(),
+            ArrivalInterceptor(Arrivals()),
             DecodingInterceptor(),
             ValidationInterceptor(),
             AuthorizationInterceptor(),
@@ -73,6 +77,13 @@ class Guards:
     def end_streams(self) -> None:
         """End all streams softly and open no more: this process leaves."""
         self._streams.end_all()
+
+    def caller_of(self, authorization: str) -> str | None:
+        """Return the subject of a token that this process can verify at once, None for any other; `authorization` is the whole header."""
+        try:
+            return self._authenticator.verify(authorization.partition(" ")[2]).subject
+        except (ChargingError, UnknownKey):
+            return None
 
     async def redis_ready(self) -> bool:
         """Tell whether the Redis of claims and limits answers."""

@@ -11,6 +11,7 @@ import uvloop
 
 from shared.crash_points import arm
 from shared.heartbeat import keep_beating
+from shared.open_files import raise_open_files
 from shared.settings import CommonSettings
 from shared.telemetry import configure_logging
 
@@ -35,6 +36,7 @@ def run(service: str, settings: CommonSettings, build: Callable[[], App]) -> Non
     """Run the app that `build` composes until SIGTERM or SIGINT. `build` is called inside the event loop."""
     configure_logging(settings, service)
     arm(settings, service)
+    raise_open_files()
     uvloop.run(_run(service, settings, build))
 
 

@@ -57,7 +57,7 @@ class MethodTable:
         by_service: dict[str, dict[str, grpc.RpcMethodHandler[Any, Any]]] = {}
         for name, handler in self.handlers.items():
             _, service, method = name.split("/")
-            by_service.setdefault(service, {})[method] = handler
+            by_service.setdefault(service, {})[method] = _unread(handler)
         for service, handlers in by_service.items():
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
 
@@ -81,6 +81,17 @@ def _fold(
         serve = _layer(interceptor.intercept, serve, name)
     make = grpc.unary_unary_rpc_method_handler if handler.unary_unary is not None else grpc.unary_stream_rpc_method_handler
     return make(_as_coroutine_function(serve), request_deserializer=None, response_serializer=handler.response_serializer)
+
+
+def _unread(handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
+    """Return the handler as a server has it call by call: served as soon as a call begins, before its request has arrived.
+
+    To the server it is a method with a stream of requests; the guard of arrival reads the one there is, from callers that may call.
+    """
+    one = handler.unary_unary is not None
+    make = grpc.stream_unary_rpc_method_handler if one else grpc.stream_stream_rpc_method_handler
+    serve: Any = handler.unary_unary if one else handler.unary_stream
+    return make(serve, request_deserializer=None, response_serializer=handler.response_serializer)
 
 
 def _layer(intercept: Callable[..., Any], serve: Callable[..., Any], name: str) -> Callable[..., Any]:

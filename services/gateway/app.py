@@ -86,6 +86,7 @@ class GatewayApp:
             settings,
             self.ready,
             {PREFIX: Console()} if settings.console else None,
+            verify=self._guards.caller_of,
         )
         self.http_server = HttpServer(SandboxDoor(door) if settings.sandbox else door, settings)
         self._metrics = MetricsEndpoint(settings, registry)

@@ -53,6 +53,9 @@ class GatewaySettings(DatabaseSettings):
     connections_max: Annotated[int, Field(ge=1)] = 10_000
     """Open HTTP connections of one process; more are answered 503 and closed."""
 
+    connections_per_address_max: Annotated[int, Field(ge=1)] = 2000
+    """The same from one client address; a trusted proxy, behind which are many clients, is not counted."""
+
     @model_validator(mode="after")
     def _http_tls_files_fit(self) -> Self:
         check_tls({"CERT": self.http_tls_cert_file, "KEY": self.http_tls_key_file}, "CHARGING_HTTP_TLS", self.http_tls)

@@ -8,12 +8,13 @@ from google.protobuf.descriptor import ServiceDescriptor
 from services.gateway.http.asgi import App, Response
 from services.gateway.http.bindings import Binding, bindings_of
 from services.gateway.http.client_address import ClientAddresses
-from services.gateway.http.endpoint import BODY_BYTES_MAX, Endpoint
+from services.gateway.http.endpoint import Endpoint
 from services.gateway.http.error_pages import errors_html
 from services.gateway.http.event_stream import StreamEndpoint, wants_events
 from services.gateway.http.guides import DOCS, GUIDES, guide_html
 from services.gateway.http.json_reader import JsonReader
 from services.gateway.http.json_writer import JsonWriter
+from services.gateway.http.large_bodies import SMALL_BYTES_MAX, LargeBodies, Verify
 from services.gateway.http.mounts import MountedResponse
 from services.gateway.http.openapi import openapi_document
 from services.gateway.http.pages import Page, Ready, html_page, json_page, ready_page
@@ -37,14 +38,18 @@ def build_app(
     settings: GatewaySettings,
     ready: Ready,
     mounts: Mapping[str, App] | None = None,
+    *,
+    verify: Verify,
 ) -> "HttpDoor":
     """Compile the door that serves every HTTP binding of `services`.
 
     `backends` has one entry per service, by full name; `ready` is asked on each GET /ready/; `mounts` are other ASGI apps by path prefix
-    (`/console/`), which get what no route takes. Raises ContractError for a contract that cannot be served, KeyError for a missing backend.
+    (`/console/`), which get what no route takes; `verify` tells whose token it is
+    before a large body is taken. Raises ContractError for a contract that cannot be served, KeyError for a missing backend.
     """
     reader, writer = JsonReader(), JsonWriter()
     addresses = ClientAddresses(settings.trusted_proxies)
+    large_bodies = LargeBodies(verify)
     routes: Routes[Endpoint] = Routes()
     bindings = list(bindings_of(services))
     for binding in bindings:
@@ -55,6 +60,7 @@ def build_app(
             writer=writer,
             addresses=addresses,
             timeout_seconds=settings.request_timeout_seconds,
+            large_bodies=large_bodies,
         )
         routes.add(binding.http_method, binding.template, endpoint)
         if _readable(binding):
@@ -71,7 +77,7 @@ def build_app(
         pages["/api/docs/"] = html_page(reference_html(document))
         pages["/api/docs/errors/"] = html_page(errors_html())
         pages |= {f"{DOCS}{name}/": html_page(guide_html(name)) for name in GUIDES}
-    return HttpDoor(routes, streams, pages, dict(mounts or {}), settings.requests_in_flight_max)
+    return HttpDoor(routes, streams, pages, dict(mounts or {}), large_bodies, settings.requests_in_flight_max)
 
 
 def _readable(binding: Binding) -> bool:
@@ -89,12 +95,14 @@ class HttpDoor:
         streams: Routes[StreamEndpoint],
         pages: Mapping[str, Page],
         mounts: Mapping[str, App],
+        large_bodies: LargeBodies,
         requests_in_flight_max: int,
     ) -> None:
         self._routes = routes
         self._streams = streams
         self._pages = pages
         self._mounts = mounts
+        self.large_bodies = large_bodies
         self._requests_in_flight_max = requests_in_flight_max
         self.requests_in_flight = 0
 
@@ -102,7 +110,7 @@ class HttpDoor:
         """Return how large the body of a request may be."""
         found = self._routes.find(request.path)
         endpoint = found[0].methods.get(request.method) if found is not None else None
-        return endpoint.body_bytes_max if endpoint is not None else BODY_BYTES_MAX
+        return endpoint.body_bytes_max if endpoint is not None else SMALL_BYTES_MAX
 
     async def answer(self, request: Request) -> Response:
         """Return the response to a request; never raises."""

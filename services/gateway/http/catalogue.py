@@ -117,6 +117,7 @@ CATALOGUE: Mapping[str, Reason] = {
     "TOO_MANY_RECONCILIATIONS": Reason(
         429, "Another reconciliation of the same caller is running", "Wait for its answer, then send the next."
     ),
+    "TOO_MANY_CALLS": Reason(429, "Too many calls are under way", "Wait for the answers of some before the next. Nothing was done."),
     "SLOW_READER": Reason(429, "The stream was read too slowly", "Open it again after the last number that came: nothing is lost."),
     "RESOURCE_EXHAUSTED": Reason(429, "A limit is reached", "Try again after `Retry-After` seconds. Nothing was done."),
     "INTERNAL": Reason(

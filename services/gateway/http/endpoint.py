@@ -1,5 +1,7 @@
 """One binding of one method, compiled: request in, call out, response back."""
 
+from functools import partial
+
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
@@ -14,6 +16,7 @@ from services.gateway.http.json_names import json_name
 from services.gateway.http.json_reader import JsonReader
 from services.gateway.http.json_text import parse_json
 from services.gateway.http.json_writer import JsonWriter, encode_json
+from services.gateway.http.large_bodies import SMALL_BYTES_MAX, LargeBodies
 from services.gateway.http.parameters import ParameterReader
 from services.gateway.http.preferences import preferred_wait_seconds
 from services.gateway.http.problems import ProblemError
@@ -24,9 +27,6 @@ from services.gateway.http.unreadable import UnreadableError
 from shared.errors import FieldViolation
 from shared.policy import IdempotencyScope, http_facts_of, method_name, policy_of, rules_of
 from shared.transport.backend import Answer, Backend
-
-BODY_BYTES_MAX = 64 * 1024
-"""Unless the contract says otherwise for a method."""
 
 WAIT_FIELD = "wait_seconds"
 _OK = 0
@@ -45,6 +45,7 @@ class Endpoint:
         writer: JsonWriter,
         addresses: ClientAddresses,
         timeout_seconds: float,
+        large_bodies: LargeBodies,
     ) -> None:
         method = binding.method
         policy = policy_of(method)
@@ -59,7 +60,7 @@ class Endpoint:
         self._write_response = writer.for_message(method.output_type)
         self._status = status_rule(method)
         self._location = location_rule(method)
-        self.body_bytes_max = http_facts_of(method).max_body_bytes or BODY_BYTES_MAX
+        self.body_bytes_max = http_facts_of(method).max_body_bytes or SMALL_BYTES_MAX
         self._parameters = ParameterReader(method.input_type, binding.variables, query=not binding.takes_body)
         self._from_path = {json_name(method.input_type.fields_by_name[name]) for name in binding.variables}
         self._read_body = reader.for_request(method.input_type, self._from_path) if binding.takes_body else None
@@ -69,6 +70,7 @@ class Endpoint:
         self._addresses = addresses
         self._make_key = policy.idempotency_scope in (IdempotencyScope.VENDOR, IdempotencyScope.OWNER)
         self._timeout_seconds = timeout_seconds
+        self._large_bodies = large_bodies
         wait_field = method.input_type.fields_by_name.get(WAIT_FIELD) if policy.waitable else None
         self._wait_seconds_max = rules_of(wait_field).max if wait_field is not None else 0
         self._deprecation = _deprecation(binding)
@@ -83,6 +85,8 @@ class Endpoint:
         if self._csv is not None and request.has_csv():
             file = await self._csv.read(request.csv_body(self.body_bytes_max), values, request.query)
             message = file.message
+        elif request.large_of:
+            message = await self._large_bodies.in_turn(partial(self._message, request, values))
         else:
             message = self._message(request, values)
         try:

@@ -15,6 +15,7 @@ from services.gateway.http.contract import ContractError, refuse_recursion
 from services.gateway.http.json_maps import map_reader
 from services.gateway.http.json_names import fields_by_json_name
 from services.gateway.http.json_text import RepeatedNames
+from services.gateway.http.problems import VIOLATIONS_SHOWN_MAX
 from services.gateway.http.scalars import TIMESTAMP, Reader, scalar_reader
 from services.gateway.http.unreadable import UnreadableError
 from shared.errors import FieldViolation
@@ -65,6 +66,8 @@ class JsonReader:
             content: dict[str, Any] = {}
             violations: list[FieldViolation] = []
             for name, item in value.items():
+                if len(violations) >= VIOLATIONS_SHOWN_MAX:
+                    break
                 try:
                     proto_name, read = fields[name]
                     content[proto_name] = read(item)
@@ -92,6 +95,8 @@ def _list_reader(read: Reader) -> Reader:
                 items.append(read(item))
             except UnreadableError as error:
                 violations.extend(error.under(f"[{index}]"))
+                if len(violations) >= VIOLATIONS_SHOWN_MAX:
+                    break
         if violations:
             raise UnreadableError(violations)
         return items

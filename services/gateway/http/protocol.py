@@ -14,6 +14,7 @@ import httptools
 from services.gateway.http.asgi import Header, Response
 from services.gateway.http.connections import Connections
 from services.gateway.http.doors import Door
+from services.gateway.http.large_bodies import SMALL_BYTES_MAX
 from services.gateway.http.problems import ProblemError
 from services.gateway.http.requests import HEADER_BYTES_MAX, Request, too_large
 from services.gateway.http.streaming import StreamedBody
@@ -31,6 +32,10 @@ REQUESTS_AHEAD_MAX = 16
 
 REQUESTS_PARSED_MAX = 256
 """Requests ahead that one read may bring all the same. A client that sends more of them at once means no good."""
+
+LINGER_SECONDS = 2.0
+"""How long a connection whose request was refused half way takes what the client still sends, and throws it away (RFC 9112, 9.6): closed at
+once it would be reset, and the client would learn of that and not of the reason."""
 
 VERSIONS = frozenset({"1.0", "1.1"})
 
@@ -50,7 +55,7 @@ class HttpProtocol(asyncio.Protocol):
         self._shared = shared
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
-        self._peer = ""
+        self.peer = ""
         self._receiving_since: float | None = self._loop.time()
         self._idle_since = self._loop.time()
         self._message_bytes = 0
@@ -76,16 +81,18 @@ class HttpProtocol(asyncio.Protocol):
         """Start watching, or refuse the connection when there are too many."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's own do not inherit from it
         peer = transport.get_extra_info("peername")
-        self._peer = peer[0] if isinstance(peer, tuple) else ""
+        self.peer = peer[0] if isinstance(peer, tuple) else ""
         self._watcher = self._loop.call_later(self._shared.receive_timeout_seconds, self._watch)
         self._shared.opened(self)
-        if self._shared.crowded:
+        if self._shared.too_many(self.peer):
             self._refuse(ProblemError.of("OVERLOADED", "too many connections are open", headers=[(b"retry-after", b"1")]))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop watching. A call under way goes on, its answer is nobody's; a stream ends."""
         self._watcher.cancel()
-        self._ahead.clear()
+        self._drop_ahead()
+        if self._incoming is not None:
+            self._door.large_bodies.leave(self._incoming)
         if self._stream is not None:
             self._stream.break_off()
         self._shared.closed(self)
@@ -119,9 +126,11 @@ class HttpProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what arrived, unless the request has become too large."""
-        if self._deaf:
-            return
         self._message_bytes += len(data)
+        if self._deaf:
+            if self._message_bytes > MESSAGE_BYTES_MAX:
+                self._transport.abort()
+            return
         try:
             while data and not self._deaf:
                 data = self._take_body(data) if self._body_after_offer_bytes else self._parse(data)
@@ -153,7 +162,7 @@ class HttpProtocol(asyncio.Protocol):
             return
         parser = self._parser
         request = self._incoming = Request.read(
-            parser.get_method().decode(), self._url, self._headers, self._peer, keep_alive=parser.should_keep_alive()
+            parser.get_method().decode(), self._url, self._headers, self.peer, keep_alive=parser.should_keep_alive()
         )
         version = parser.get_http_version()
         request.http_1_0 = version == "1.0"
@@ -166,6 +175,8 @@ class HttpProtocol(asyncio.Protocol):
         if announced.isdigit() and int(announced) > self._body_bytes_max:
             self._refuse(too_large(self._body_bytes_max))
             return
+        if announced.isdigit() and int(announced) > SMALL_BYTES_MAX and not self._admitted(request):
+            return
         if request.headers.get(b"expect", b"").lower() == b"100-continue" and not request.http_1_0 and self._alone():
             self._send(CONTINUE)
         if parser.should_upgrade():
@@ -174,11 +185,12 @@ class HttpProtocol(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body, unless it has become too large."""
         self._body_bytes += len(body)
-        if self._body_bytes <= self._body_bytes_max:
-            self._chunks.append(body)
-        elif self._incoming is not None:
-            self._incoming = None
+        if self._incoming is None:
+            return
+        if self._body_bytes > self._body_bytes_max:
             self._refuse(too_large(self._body_bytes_max))
+        elif self._body_bytes <= SMALL_BYTES_MAX or self._admitted(self._incoming):
+            self._chunks.append(body)
 
     def on_message_complete(self) -> None:
         """Serve the request, after those before it. The parser only thinks that it is complete while a body follows an offer."""
@@ -261,9 +273,10 @@ class HttpProtocol(asyncio.Protocol):
     def _end(self, request: Request) -> None:
         """Go on to the next request of this connection."""
         self._under_way = None
+        self._door.large_bodies.leave(request)
         self._idle_since = self._loop.time()
         if not request.keep_alive or self._transport.is_closing():
-            self._ahead.clear()
+            self._drop_ahead()
             self._transport.close()
         elif not self._held:
             self._go_on()
@@ -276,6 +289,20 @@ class HttpProtocol(asyncio.Protocol):
             self._transport.resume_reading()
         if self._alone() and self._refusal is not None:
             self._refuse(self._refusal)
+
+    def _admitted(self, request: Request) -> bool:
+        """Tell whether a large body is taken; otherwise the request is refused."""
+        try:
+            self._door.large_bodies.admit(request)
+        except ProblemError as problem:
+            self._refuse(problem)
+            return False
+        return True
+
+    def _drop_ahead(self) -> None:
+        for request in self._ahead:
+            self._door.large_bodies.leave(request)
+        self._ahead.clear()
 
     def _watch(self) -> None:
         now, timeout = self._loop.time(), self._shared.receive_timeout_seconds
@@ -307,14 +334,24 @@ class HttpProtocol(asyncio.Protocol):
         if self._transport.is_closing():
             return
         self._deaf = True
+        self._receiving_since = None
         request, self._incoming = self._incoming, None
+        self._chunks = []
+        if request is not None:
+            self._door.large_bodies.leave(request)
         if not self._alone():
             self._refusal = self._refusal or problem
             return
-        request = request or Request.read("GET", b"/", [], self._peer, keep_alive=False)
+        request = request or Request.read("GET", b"/", [], self.peer, keep_alive=False)
         request.keep_alive = False
         self._send(response_bytes(request, problem.response(uuid7_text()), self._shared.date_line))
-        self._transport.close()
+        if self._shared.too_many(self.peer):
+            self._transport.close()
+        else:
+            if self._transport.can_write_eof():  # TLS has no half-closed connections
+                self._transport.write_eof()
+            self._transport.resume_reading()
+            self._loop.call_later(LINGER_SECONDS, self._transport.close)
 
     # An offer to speak another protocol (Upgrade: h2c, which Java's client makes by itself) may be ignored: RFC 9110, 7.8. The parser
     # however believes it: it stops at the end of the head, and would take the body for the next request: so requests are smuggled.

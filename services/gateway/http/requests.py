@@ -47,6 +47,7 @@ class Request:
 
     `path` and `query` are as they came over the wire. `call_id` is new for each request (UUIDv7); `request_id` is the caller's own when it
     sent a usable one, else the call id. `body` is set once all of it has arrived; `keep_alive` says whether the connection goes on after.
+    `large_of` is the caller whose place a large body has taken, empty without one.
     """
 
     method: str
@@ -62,6 +63,7 @@ class Request:
     request_id: str
     body: bytes = b""
     http_1_0: bool = False
+    large_of: str = ""
 
     @classmethod
     def read(cls, method: str, target: bytes, all_headers: list[Header], peer: str, *, keep_alive: bool = True) -> "Request":

@@ -8,6 +8,7 @@ from services.gateway.http.doors import Door
 from services.gateway.http.protocol import HttpProtocol
 from services.gateway.http.tls import HttpsDoor
 from services.gateway.settings import GatewaySettings
+from shared.open_files import connections_possible
 
 BACKLOG = 2048
 """Connections that wait in the kernel to be accepted; a burst of new clients is not refused."""
@@ -63,7 +64,9 @@ class HttpServer:
         connections = self._connections = Connections(
             receive_timeout_seconds=self._settings.receive_timeout_seconds,
             keep_alive_seconds=KEEP_ALIVE_SECONDS,
-            connections_max=self._settings.connections_max,
+            connections_max=connections_possible(self._settings.connections_max),
+            per_address_max=self._settings.connections_per_address_max,
+            trusted_proxies=self._settings.trusted_proxies,
         )
         https = HttpsDoor(self._settings.http_tls) if self._settings.http_tls is not None else None
         self._server = await asyncio.get_running_loop().create_server(

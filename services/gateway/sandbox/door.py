@@ -10,6 +10,7 @@ from urllib.parse import quote
 from services.gateway.http.asgi import API_HEADERS, Header, Response, Send
 from services.gateway.http.doors import Door
 from services.gateway.http.json_writer import encode_json
+from services.gateway.http.large_bodies import LargeBodies
 from services.gateway.http.preferences import preferred_wait_seconds
 from services.gateway.http.problems import ProblemError
 from services.gateway.http.requests import Request
@@ -50,6 +51,11 @@ class SandboxDoor:
         self._scripts: dict[int, Script | None] = {}
         self._used_keys: OrderedDict[tuple[int, str], None] = OrderedDict()
         self._pretended = PretendedCharges()
+
+    @property
+    def large_bodies(self) -> LargeBodies:
+        """Return who decides about large bodies."""
+        return self._door.large_bodies
 
     def body_bytes_max(self, request: Request) -> int:
         """Return how large the body of a request may be."""

@@ -138,6 +138,11 @@ def settings_of(**values: Any) -> GatewaySettings:
     return GatewaySettings(database_url="postgresql://unused", key_encryption_secret="k" * 32, **values)
 
 
+def subject_of(authorization: str) -> str | None:
+    """Say whose token it is: `Token <subject>` is that subject's."""
+    return authorization.partition(" ")[2] or None
+
+
 async def everything_ready() -> dict[str, bool]:
     """Say that every part can be reached."""
     return {"database": True}
@@ -146,7 +151,7 @@ async def everything_ready() -> dict[str, bool]:
 def client_of(**values: Any) -> Client:
     """Return a client of a new door with the given settings."""
     backend, settings = FakeBackend(), settings_of(**values)
-    door = build_app(SERVICES, {service.full_name: backend for service in SERVICES}, settings, everything_ready)
+    door = build_app(SERVICES, {service.full_name: backend for service in SERVICES}, settings, everything_ready, verify=subject_of)
     return Client(door, backend, settings)
 
 

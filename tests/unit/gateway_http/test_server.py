@@ -63,16 +63,16 @@ class Connection:
 
 
 @asynccontextmanager
-async def connected(server: HttpServer) -> AsyncIterator[Connection]:
-    """Connect to a server."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=TLS.get("trust"))
+async def connected(server: HttpServer, address: str = "127.0.0.1") -> AsyncIterator[Connection]:
+    """Connect to a server, from an address of loopback."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=TLS.get("trust"), local_addr=(address, 0))
     try:
         yield Connection(reader, writer)
     finally:
         writer.close()
 
 
-def small_door(**values: float) -> Client:
+def small_door(**values: Any) -> Client:
     """Return a door on a free port that loses patience quickly."""
     return client_of(**{"http_port": 0, "receive_timeout_seconds": 0.2, "drain_seconds": 2.0, **TLS.get("settings", {}), **values})
 
@@ -220,9 +220,21 @@ async def test_no_request_is_smuggled_behind_an_offer() -> None:
     assert client.backend.calls == []
 
 
-async def test_one_connection_too_many_is_refused() -> None:
+async def test_connections_of_another_address_and_of_a_trusted_proxy_are_not_counted() -> None:
+    """One address has its own share only; a proxy stands for many clients."""
+    for values, address in (({}, "127.0.0.2"), ({"trusted_proxies": ["127.0.0.1/32"]}, "127.0.0.1")):
+        async with serving(small_door(connections_per_address_max=1, **values)) as server, connected(server) as first:
+            first.writer.write(HEALTH)
+            assert (await first.response())[0] == 200
+            async with connected(server, address) as second:
+                second.writer.write(HEALTH)
+                assert (await second.response())[0] == 200
+
+
+@pytest.mark.parametrize("most", ["connections_max", "connections_per_address_max"])
+async def test_one_connection_too_many_is_refused(most: str) -> None:
     """It is told so, and a place that becomes free is given again."""
-    async with serving(small_door(connections_max=1)) as server:
+    async with serving(small_door(**{most: 1})) as server:
         async with connected(server) as first:
             first.writer.write(HEALTH)
             assert (await first.response())[0] == 200

@@ -104,7 +104,8 @@ def authorization(token: str) -> Metadatum:
 def _may_pass_later(error: grpc.RpcError) -> bool:
     """Return whether the same call, sent again, may be answered otherwise."""
     match error.code():
-        case grpc.StatusCode.UNAVAILABLE:
+        # A service with too many calls at its door cancels some before it has looked at them.
+        case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
             return True
         case grpc.StatusCode.ABORTED:
             return reason_of(error) == "IDEMPOTENCY_KEY_RUNNING"
