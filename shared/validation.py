@@ -1,5 +1,6 @@
 """Check a request against the rules that its proto gives, compiled once per message type."""
 
+import math
 import re
 from collections.abc import Callable
 from functools import cache
@@ -59,7 +60,7 @@ def _field_check(field: FieldDescriptor) -> Check:
         return _map_check(name, rules)
     check_value = _value_check(field, rules)
     if field.is_repeated:
-        return _list_check(name, rules, check_value if _has_rules(field) else None)
+        return _list_check(name, rules, check_value if _has_rules(field) else None, _range_of(field, rules))
     if field.has_presence:
         return _presence_check(name, rules, check_value)
     required = rules.required
@@ -91,7 +92,15 @@ def _has_rules(field: FieldDescriptor) -> bool:
     return any(rules_of(inner) != options_pb2.FieldRules() for inner in field.message_type.fields)
 
 
-def _list_check(name: str, rules: options_pb2.FieldRules, check_value: Check | None) -> Check:
+def _range_of(field: FieldDescriptor, rules: options_pb2.FieldRules) -> tuple[float, float] | None:
+    """Return the bounds of a list of plain numbers, None for other lists."""
+    if field.message_type is not None or field.enum_type is not None or field.type == FieldDescriptor.TYPE_STRING:
+        return None
+    return rules.min if rules.HasField("min") else -math.inf, rules.max if rules.HasField("max") else math.inf
+
+
+def _list_check(name: str, rules: options_pb2.FieldRules, check_value: Check | None, bounds: tuple[float, float] | None = None) -> Check:
+    """Check a list. Numbers are looked at all at once; one by one only to tell which of them is out of bounds."""
     max_items = rules.max_items or DEFAULT_MAX_ITEMS
 
     def check(message: Any, path: str, found: list[FieldViolation]) -> None:
@@ -101,7 +110,9 @@ def _list_check(name: str, rules: options_pb2.FieldRules, check_value: Check | N
         if len(values) > max_items:
             found.append(FieldViolation(path + name, f"has {len(values)} items, more than the {max_items} allowed"))
             return
-        if check_value is None:
+        if check_value is None or not values:
+            return
+        if bounds is not None and bounds[0] <= min(values) and max(values) <= bounds[1]:
             return
         for index, value in enumerate(values):
             if len(found) >= MAX_VIOLATIONS:

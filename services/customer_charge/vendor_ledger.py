@@ -7,8 +7,10 @@ import grpc
 import structlog
 from charging.vendor_credit.v1 import vendor_credit_pb2, vendor_credit_pb2_grpc
 
+from services.customer_charge.debit_columns import columns_of, verdicts_of
+from services.customer_charge.debit_decisions import verdict_of
 from services.customer_charge.domain.charge_ids import LAST_ID
-from services.customer_charge.domain.charges import FailureReason, PendingCharge, Verdict
+from services.customer_charge.domain.charges import PendingCharge, Verdict
 from services.customer_charge.reversal_ledger import ReversalCreditClient
 from shared.errors import Unavailable
 
@@ -16,15 +18,6 @@ DEBIT_TIMEOUT_SECONDS = 10.0
 """A batch of thousands takes well under a second; a worker that waits longer than this looks again instead."""
 
 LOOKUP_TIMEOUT_SECONDS = 5.0
-
-FAILURE_REASONS = {
-    vendor_credit_pb2.REFUSAL_REASON_INSUFFICIENT_CREDIT: FailureReason.INSUFFICIENT_CREDIT,
-    vendor_credit_pb2.REFUSAL_REASON_VENDOR_SUSPENDED: FailureReason.VENDOR_SUSPENDED,
-    vendor_credit_pb2.REFUSAL_REASON_VENDOR_NOT_FOUND: FailureReason.VENDOR_NOT_FOUND,
-    vendor_credit_pb2.REFUSAL_REASON_DUPLICATE_CHARGE: FailureReason.DUPLICATE_CHARGE,
-    vendor_credit_pb2.REFUSAL_REASON_ACCOUNT_STOPPED: FailureReason.ACCOUNT_STOPPED,
-}
-"""The vendor ledger's refusal reasons as those of a failed charge."""
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -42,9 +35,13 @@ class VendorCreditClient:
 
     async def debit(self, pending: Sequence[PendingCharge]) -> list[Verdict]:
         """Return one sticky verdict per charge, in order. Raises Unavailable; asking again is always safe."""
-        request = vendor_credit_pb2.DebitVendorsRequest(debits=_debits(pending))
+        columns = columns_of(pending)
+        request = vendor_credit_pb2.DebitVendorsRequest(columns=columns)
         response = await self._ask(self._debits.DebitVendors(request, timeout=DEBIT_TIMEOUT_SECONDS, metadata=self._metadata()))
-        return _verdicts(pending, response.decisions)
+        verdicts = verdicts_of(pending, columns, response.columns)
+        if verdicts is None:
+            raise _mismatch()
+        return verdicts
 
     async def preview(self, pending: Sequence[PendingCharge]) -> list[Verdict]:
         """Return how each charge, none of which was decided before, would be decided now, in order. Raises Unavailable."""
@@ -102,27 +99,13 @@ def _debits(pending: Sequence[PendingCharge]) -> list[vendor_credit_pb2.Debit]:
 
 
 def _verdicts(pending: Sequence[PendingCharge], decisions: Sequence[vendor_credit_pb2.DebitDecision]) -> list[Verdict]:
-    if len(decisions) != len(pending):
-        raise _unreachable("the answer does not match the question")
-    return [_verdict(charge, decision) for charge, decision in zip(pending, decisions, strict=True)]
+    if [decision.charge_id for decision in decisions] != [charge.charge_id for charge in pending]:
+        raise _mismatch()
+    return [verdict_of(charge, decision) for charge, decision in zip(pending, decisions, strict=True)]
 
 
-def _verdict(charge: PendingCharge, decision: vendor_credit_pb2.DebitDecision) -> Verdict:
-    if decision.charge_id != charge.charge_id:
-        raise _unreachable("the answer does not match the question")
-    balance_after = decision.balance_after if decision.HasField("balance_after") else None
-    if decision.outcome == vendor_credit_pb2.DEBIT_OUTCOME_DEBITED:
-        return Verdict(charge, debited=True, balance_after=balance_after)
-    if decision.outcome == vendor_credit_pb2.DEBIT_OUTCOME_REFUSED and decision.reason in FAILURE_REASONS:
-        return Verdict(
-            charge,
-            debited=False,
-            reason=FAILURE_REASONS[decision.reason],
-            available=decision.available,
-            shortfall=decision.shortfall,
-            balance_after=balance_after,
-        )
-    return Verdict(charge, debited=False)
+def _mismatch() -> Unavailable:
+    return _unreachable("the answer does not match the question")
 
 
 def _unreachable(detail: str) -> Unavailable:

@@ -14,38 +14,56 @@ from shared.local.ports import LOOPBACK
 DEBIT = "/charging.vendor_credit.v1.DebitService/DebitVendors"
 THREADS = 8
 SLOW_SECONDS = 1.5
+STRANGER = "00000000-0000-7000-8000-000000000000"
+ID_LENGTH = len(STRANGER)
 
 Answer = pb.DebitVendorsResponse
 
 
 def short(answer: Answer) -> bytes:
     """Leave the last decision out."""
-    del answer.decisions[-1]
+    del answer.columns.balances_after[-1]
     return answer.SerializeToString()
 
 
 def swapped(answer: Answer) -> bytes:
     """Answer in another order than was asked."""
-    return Answer(decisions=list(reversed(answer.decisions))[1:] + list(answer.decisions)[-1:]).SerializeToString()
+    ids = answer.columns.charge_ids
+    answer.columns.charge_ids = ids[ID_LENGTH:] + ids[:ID_LENGTH] if len(ids) > ID_LENGTH else ""
+    return answer.SerializeToString()
 
 
 def strangers(answer: Answer) -> bytes:
     """Answer about other charges."""
-    for decision in answer.decisions:
-        decision.charge_id = "00000000-0000-7000-8000-000000000000"
+    answer.columns.charge_ids = STRANGER * len(answer.columns.balances_after)
     return answer.SerializeToString()
 
 
 def undecided(answer: Answer) -> bytes:
     """Answer neither debited nor refused."""
-    for decision in answer.decisions:
-        decision.outcome = pb.DEBIT_OUTCOME_UNSPECIFIED
+    ids = answer.columns.charge_ids
+    others = [pb.DebitDecision(charge_id=ids[start : start + ID_LENGTH]) for start in range(0, len(ids), ID_LENGTH)]
+    columns = pb.DecisionColumns(
+        charge_ids=ids, balances_after=answer.columns.balances_after, other_positions=range(len(others)), others=others
+    )
+    return Answer(columns=columns).SerializeToString()
+
+
+def beyond(answer: Answer) -> bytes:
+    """Refuse what was not asked for."""
+    answer.columns.other_positions.append(len(answer.columns.balances_after))
+    answer.columns.others.add(charge_id=STRANGER, outcome=pb.DEBIT_OUTCOME_REFUSED)
     return answer.SerializeToString()
+
+
+def old_form(answer: Answer) -> bytes:
+    """Answer with messages where columns were asked for."""
+    return Answer(decisions=answer.columns.others).SerializeToString()
 
 
 def garbage(answer: Answer) -> bytes:
     """Answer with bytes that are no message."""
-    return random.Random(len(answer.decisions)).randbytes(64)
+    return random.Random(len(answer.columns.balances_after)).randbytes(64)
 
 
 def slow(answer: Answer) -> bytes:
@@ -54,7 +72,7 @@ def slow(answer: Answer) -> bytes:
     return answer.SerializeToString()
 
 
-LIES: tuple[Callable[[Answer], bytes], ...] = (short, swapped, strangers, undecided, garbage, slow)
+LIES: tuple[Callable[[Answer], bytes], ...] = (short, swapped, strangers, undecided, beyond, old_form, garbage, slow)
 
 
 class Liar(grpc.GenericRpcHandler):

@@ -20,7 +20,7 @@ from services.customer_charge.storage import accounts
 from services.vendor_credit.domain.debits import Debit, Outcome
 from services.vendor_credit.domain.reversals import CreditOutcome, ReversalCredit
 from services.vendor_credit.handlers.audit import debits_response
-from services.vendor_credit.handlers.debits import decision_message
+from services.vendor_credit.handlers.decision_messages import decision_message
 from services.vendor_credit.handlers.reversal_credits import credit_message
 from services.vendor_credit.operations import audit_ledgers, read_reversal_credits
 from services.vendor_credit.operations.create_vendor import create_vendor

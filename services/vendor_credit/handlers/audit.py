@@ -3,7 +3,7 @@
 from charging.vendor_credit.v1 import vendor_credit_pb2 as pb
 from charging.vendor_credit.v1 import vendor_credit_pb2_grpc
 
-from services.vendor_credit.handlers.debits import decision_message
+from services.vendor_credit.handlers.decision_messages import decision_message
 from services.vendor_credit.operations import audit_ledgers
 from shared.database import Database
 from shared.interceptors.types import Context

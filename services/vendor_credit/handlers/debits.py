@@ -3,10 +3,13 @@
 from charging.vendor_credit.v1 import vendor_credit_pb2 as pb
 from charging.vendor_credit.v1 import vendor_credit_pb2_grpc
 
-from services.vendor_credit.domain.debits import Debit, Decision
+from services.vendor_credit.domain.debits import Debit
+from services.vendor_credit.handlers.debit_columns import debits_of, decision_columns
+from services.vendor_credit.handlers.decision_messages import decision_message
 from services.vendor_credit.operations.debit_vendors import debit_vendors
 from services.vendor_credit.operations.preview_debits import preview_debits
 from shared.database import Database
+from shared.errors import InvalidArgument
 from shared.interceptors.types import Context
 
 
@@ -17,7 +20,13 @@ class DebitServicer(vendor_credit_pb2_grpc.DebitServiceServicer):
         self._database = database
 
     async def DebitVendors(self, request: pb.DebitVendorsRequest, context: Context) -> pb.DebitVendorsResponse:
-        """Decide a batch."""
+        """Decide a batch, and answer it in the form it was asked in."""
+        if request.HasField("columns"):
+            columns = request.columns
+            made = await debit_vendors(self._database, debits_of(columns))
+            return pb.DebitVendorsResponse(columns=decision_columns(columns.charge_ids, made))
+        if not request.debits:
+            raise InvalidArgument.of_field("debits", "must have at least one item")
         decisions = await debit_vendors(self._database, [_debit(each) for each in request.debits])
         return pb.DebitVendorsResponse(decisions=[decision_message(decision) for decision in decisions])
 
@@ -30,18 +39,4 @@ class DebitServicer(vendor_credit_pb2_grpc.DebitServiceServicer):
 def _debit(message: pb.Debit) -> Debit:
     return Debit(
         message.charge_id, message.vendor_id, message.amount, message.customer_stopped, message.customer_id, message.allow_duplicate
-    )
-
-
-def decision_message(decision: Decision) -> pb.DebitDecision:
-    """Return the wire form of a decision."""
-    return pb.DebitDecision(
-        charge_id=decision.charge_id,
-        outcome=pb.DebitOutcome.ValueType(decision.outcome),
-        reason=pb.RefusalReason.ValueType(decision.reason),
-        available=decision.available,
-        shortfall=decision.shortfall,
-        vendor_id=decision.vendor_id,
-        amount=decision.amount,
-        balance_after=decision.balance_after,
     )

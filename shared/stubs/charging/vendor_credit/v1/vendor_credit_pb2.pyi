@@ -984,22 +984,80 @@ class DebitVendorsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DEBITS_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def debits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Debit]:
-        """1 to 10,000 debits, of any number of vendors."""
+        """1 to 10,000 debits, of any number of vendors; or none, and then they are in `columns`."""
+
+    @_builtins.property
+    def columns(self) -> Global___DebitColumns:
+        """The debits as columns, which cost both ends a fraction of as many messages. They are answered as columns."""
 
     def __init__(
         self,
         *,
         debits: _abc.Iterable[Global___Debit] | None = ...,
+        columns: Global___DebitColumns | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["debits", b"debits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "debits", b"debits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DebitVendorsRequest: _TypeAlias = DebitVendorsRequest  # noqa: Y015
+
+@_typing.final
+class DebitColumns(_message.Message):
+    """1 to 10,000 debits as columns of the same length."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHARGE_IDS_FIELD_NUMBER: _builtins.int
+    VENDOR_IDS_FIELD_NUMBER: _builtins.int
+    AMOUNTS_FIELD_NUMBER: _builtins.int
+    CUSTOMER_IDS_FIELD_NUMBER: _builtins.int
+    ALLOWED_DUPLICATES_FIELD_NUMBER: _builtins.int
+    CUSTOMERS_STOPPED_FIELD_NUMBER: _builtins.int
+    charge_ids: _builtins.str
+    """The charge ids in their 36 characters, one after the other with nothing in between."""
+    @_builtins.property
+    def vendor_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The vendors that pay."""
+
+    @_builtins.property
+    def amounts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Amounts in minor units."""
+
+    @_builtins.property
+    def customer_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The customers that are charged; 0 where one is not known, and then the charge is no duplicate of another."""
+
+    @_builtins.property
+    def allowed_duplicates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Positions, from 0, of the charges that may repeat others within the vendor's duplicate window."""
+
+    @_builtins.property
+    def customers_stopped(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Positions, from 0, of the charges whose customer is stopped: to be refused (ACCOUNT_STOPPED), unless decided before."""
+
+    def __init__(
+        self,
+        *,
+        charge_ids: _builtins.str = ...,
+        vendor_ids: _abc.Iterable[_builtins.int] | None = ...,
+        amounts: _abc.Iterable[_builtins.int] | None = ...,
+        customer_ids: _abc.Iterable[_builtins.int] | None = ...,
+        allowed_duplicates: _abc.Iterable[_builtins.int] | None = ...,
+        customers_stopped: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_duplicates", b"allowed_duplicates", "amounts", b"amounts", "charge_ids", b"charge_ids", "customer_ids", b"customer_ids", "customers_stopped", b"customers_stopped", "vendor_ids", b"vendor_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DebitColumns: _TypeAlias = DebitColumns  # noqa: Y015
 
 @_typing.final
 class DebitVendorsResponse(_message.Message):
@@ -1008,22 +1066,68 @@ class DebitVendorsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DECISIONS_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def decisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___DebitDecision]:
         """One decision per debit, in the order asked."""
+
+    @_builtins.property
+    def columns(self) -> Global___DecisionColumns:
+        """The decisions as columns, where the debits were asked for so."""
 
     def __init__(
         self,
         *,
         decisions: _abc.Iterable[Global___DebitDecision] | None = ...,
+        columns: Global___DecisionColumns | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decisions", b"decisions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "decisions", b"decisions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DebitVendorsResponse: _TypeAlias = DebitVendorsResponse  # noqa: Y015
+
+@_typing.final
+class DecisionColumns(_message.Message):
+    """Decisions as columns, in the order asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHARGE_IDS_FIELD_NUMBER: _builtins.int
+    BALANCES_AFTER_FIELD_NUMBER: _builtins.int
+    OTHER_POSITIONS_FIELD_NUMBER: _builtins.int
+    OTHERS_FIELD_NUMBER: _builtins.int
+    charge_ids: _builtins.str
+    """The charge ids as they were asked for."""
+    @_builtins.property
+    def balances_after(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """What the vendor held right after each debit, in minor units; without a meaning at the positions of `others`."""
+
+    @_builtins.property
+    def other_positions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Positions, from 0 and rising, of the decisions that `others` tells of. All others are debited."""
+
+    @_builtins.property
+    def others(self) -> _containers.RepeatedCompositeFieldContainer[Global___DebitDecision]:
+        """Decisions that are not plainly a debit after which the vendor's balance is known."""
+
+    def __init__(
+        self,
+        *,
+        charge_ids: _builtins.str = ...,
+        balances_after: _abc.Iterable[_builtins.int] | None = ...,
+        other_positions: _abc.Iterable[_builtins.int] | None = ...,
+        others: _abc.Iterable[Global___DebitDecision] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balances_after", b"balances_after", "charge_ids", b"charge_ids", "other_positions", b"other_positions", "others", b"others"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecisionColumns: _TypeAlias = DecisionColumns  # noqa: Y015
 
 @_typing.final
 class PreviewDebitsRequest(_message.Message):
