@@ -32,6 +32,16 @@ class App(Protocol):
         ...
 
 
+def collect_rarely() -> None:
+    """Collect garbage now, and from now on rarely.
+
+    What start-up made lives as long as the process: keeping it out of the collector's sight makes every later collection cheaper.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 10, 10)
+
+
 def run(service: str, settings: CommonSettings, build: Callable[[], App]) -> None:
     """Run the app that `build` composes until SIGTERM or SIGINT. `build` is called inside the event loop."""
     configure_logging(settings, service)
@@ -48,10 +58,7 @@ async def _run(service: str, settings: CommonSettings, build: Callable[[], App])
         loop.add_signal_handler(number, stopping.set)
     app = build()
     await app.start()
-    # What start-up made lives as long as the process: keeping it out of the collector's sight makes every later collection cheaper.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS, 10, 10)
+    collect_rarely()
     log.info("serving")
     beating = asyncio.create_task(keep_beating(settings.heartbeat_file))
     await stopping.wait()

@@ -3,11 +3,12 @@
 import redis
 from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
-from dramatiq.middleware import AsyncIO, Retries
+from dramatiq.middleware import Retries
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from shared.wakeups.consumer import DoorbellConsumer
+from shared.wakeups.event_loop import UvloopAsyncIO
 
 SOCKET_TIMEOUT_SECONDS = 0.5
 """Long for a Redis that works, short for a thread that waits for one that does not. Nothing of a caller waits here: see `waker`."""
@@ -52,7 +53,7 @@ class DoorbellRedisBroker(RedisBroker):
         )
         super().__init__(  # type: ignore[no-untyped-call]
             client=client,
-            middleware=[AsyncIO(), Retries(max_retries=0)],
+            middleware=[UvloopAsyncIO(), Retries(max_retries=0)],
             heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,
             maintenance_chance=MAINTENANCE_CHANCE,
             dead_message_ttl=DEAD_MESSAGE_LIFE_MS,

@@ -9,6 +9,7 @@ from types import FrameType
 from dramatiq import Worker
 
 from shared.heartbeat import BEAT_SECONDS, beat
+from shared.main import collect_rarely
 from shared.wakeups.broker import DoorbellRedisBroker
 
 IDLE_LOOK_MS = 250
@@ -39,6 +40,7 @@ def run_worker(
     worker = Worker(broker, worker_threads=threads, worker_timeout=IDLE_LOOK_MS)
     try:
         worker.start()
+        collect_rarely()
         beat(heartbeat_file)
         if on_ready is not None:
             on_ready()

@@ -52,7 +52,7 @@ class Account:
         """Return what can still be charged, in minor units."""
         return self.balance + self.credit_limit
 
-    def post(self, kind: EntryKind, amount: int, reference: str, now: datetime) -> Entry:
+    def post(self, kind: int, amount: int, reference: str, now: datetime) -> Entry:
         """Append an entry and move the head. `now` is UTC; an entry is never dated before the one in front of it."""
         created_at = max(now, self.last_entry_at)
         seq, balance = self.last_seq + 1, self.balance + amount

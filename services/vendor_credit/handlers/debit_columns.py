@@ -10,7 +10,6 @@ from shared.errors import InvalidArgument
 
 ID_LENGTH = 36
 DASHES = (8, 13, 18, 23)
-HEXADECIMAL = frozenset("0123456789abcdef")
 
 
 def debits_of(columns: pb.DebitColumns) -> list[Debit]:
@@ -32,10 +31,17 @@ def _ids(text: str, rows: int) -> list[str]:
         len(text) != rows * ID_LENGTH
         or len(digits) != rows * (ID_LENGTH - len(DASHES))
         or any(text[place::ID_LENGTH] != "-" * rows for place in DASHES)
-        or not HEXADECIMAL.issuperset(digits)
+        or not _hexadecimal(digits)
     ):
         raise InvalidArgument.of_field("columns.charge_ids", "must be one UUID for each of vendor_ids, in lower case")
     return [text[start : start + ID_LENGTH] for start in range(0, len(text), ID_LENGTH)]
+
+
+def _hexadecimal(digits: str) -> bool:
+    try:
+        return bytes.fromhex(digits).hex() == digits
+    except ValueError:
+        return False
 
 
 def _marked(positions: Iterable[int], rows: int, name: str) -> list[bool]:
