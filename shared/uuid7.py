@@ -90,13 +90,13 @@ uuid7_text: Callable[[], str] = _SEQUENCE.next_text
 """Return a new id as text."""
 
 
-def derived_id(base: str, index: int) -> str:
-    """Return the id of item `index`, below 2^32, of what has the id `base`: the same each time, another for each index.
+def derived_ids(base: str, count: int) -> list[str]:
+    """Return the ids of the `count` items, at most 2^32, of what has the id `base`: the same each time, another for each item.
 
     Only the 32 random bits at the end differ, so the ids of a process stay apart by their time and counter.
     """
     head, tail = base[:28], int(base[28:], 16)
-    return f"{head}{(tail + index) & 0xFFFFFFFF:08x}"
+    return [f"{head}{number & 0xFFFFFFFF:08x}" for number in range(tail, tail + count)]
 
 
 def uuid7() -> UUID:

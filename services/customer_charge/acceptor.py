@@ -13,6 +13,9 @@ from shared.errors import ChargingError, NotFound
 MAX_BATCH = 512
 """Most charges of one transaction: past this a commit is spread thin enough, and the first caller waits for the last."""
 
+MAX_BULK = 2_000
+"""The same within one bulk call, whose caller waits for all of it anyway. As many as one settlement takes."""
+
 MAX_QUEUE = 8_192
 """Most charges that wait for a transaction; about two seconds of work. Beyond it callers are told to come back."""
 
@@ -78,8 +81,8 @@ class Acceptor:
         vendors = await self._vendors.find({order.vendor_id for order in orders})
         customers = await self._customers.find({order.customer_id for order in orders})
         results: list[Accepted | ChargingError] = []
-        for start in range(0, len(orders), MAX_BATCH):
-            chunk = orders[start : start + MAX_BATCH]
+        for start in range(0, len(orders), MAX_BULK):
+            chunk = orders[start : start + MAX_BULK]
             refused = {
                 order.charge_id: error
                 for order in chunk

@@ -41,21 +41,13 @@ class Account:
 
 def credit(accounts: Mapping[int, Account], charges: Iterable[PendingCharge], now: datetime) -> list[Entry]:
     """Credit the charges to their customers, in order, and return the entries; moves the locked heads in `accounts`."""
+    kind = int(EntryKind.CHARGE)
     entries = []
     for charge in charges:
         account = accounts[charge.customer_id]
         account.balance += charge.amount
         account.last_seq += 1
         entries.append(
-            Entry(
-                customer_id=charge.customer_id,
-                seq=account.last_seq,
-                vendor_id=charge.vendor_id,
-                amount=charge.amount,
-                balance_after=account.balance,
-                kind=EntryKind.CHARGE,
-                reference=charge.charge_id,
-                created_at=now,
-            )
+            Entry(charge.customer_id, account.last_seq, charge.vendor_id, charge.amount, account.balance, kind, charge.charge_id, now)
         )
     return entries

@@ -6,18 +6,19 @@ from charging.customer_charge.v1 import customer_charge_pb2_grpc
 from services.customer_charge.acceptor import Acceptor
 from services.customer_charge.domain.charges import Charge, ChargeOrder, ChargeState, PendingCharge
 from services.customer_charge.dry_runs import DryRuns
+from services.customer_charge.handlers.batches import batch_response, item_error, orders_of
+from services.customer_charge.handlers.charge_messages import charge_message
 from services.customer_charge.handlers.page_tokens import page_token_charge
 from services.customer_charge.operations import read_charges
-from services.customer_charge.operations.accept_charges import Accepted
 from services.customer_charge.operations.resolve_charge import resolve_charge
 from services.customer_charge.settlement_watch import SettlementWatch
 from shared.call import Call, current_call
 from shared.database import Database
-from shared.errors import ChargingError, Unavailable
+from shared.errors import Unavailable
 from shared.interceptors.types import Context
 from shared.paging import encode_page_token, page_size_of
-from shared.times import from_timestamp, to_timestamp
-from shared.uuid7 import derived_id
+from shared.times import from_timestamp
+from shared.uuid7 import derived_ids
 
 LAST_CHARGE_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
@@ -81,33 +82,16 @@ class ChargeServicer(customer_charge_pb2_grpc.ChargeServiceServicer):
         call = current_call()
         if request.dry_run:
             return await self._check_batch(request, call)
-        principal = call.caller.subject
-        orders = [
-            ChargeOrder(
-                charge_id=derived_id(call.call_id, index),
-                vendor_id=item.vendor_id,
-                customer_id=item.customer_id,
-                amount=item.amount,
-                key=item.idempotency_key,
-                principal=principal,
-                external_id=item.external_id or None,
-                metadata=dict(item.metadata) or None,
-                allow_duplicate=item.allow_duplicate,
-            )
-            for index, item in enumerate(request.items)
-        ]
-        results = await self._acceptor.accept_many(orders)
-        return pb.BatchIncreaseCreditResponse(results=[_batch_result(result) for result in results])
+        orders = orders_of(request, call.call_id, call.caller.subject)
+        return batch_response(await self._acceptor.accept_many(orders))
 
     async def _check_batch(self, request: pb.BatchIncreaseCreditRequest, call: Call) -> pb.BatchIncreaseCreditResponse:
         charges = [
-            PendingCharge(
-                derived_id(call.call_id, index), item.vendor_id, item.customer_id, item.amount, allow_duplicate=item.allow_duplicate
-            )
-            for index, item in enumerate(request.items)
+            PendingCharge(charge_id, item.vendor_id, item.customer_id, item.amount, allow_duplicate=item.allow_duplicate)
+            for charge_id, item in zip(derived_ids(call.call_id, len(request.items)), request.items, strict=True)
         ]
         results = [
-            pb.BatchResult(valid=True) if error is None else pb.BatchResult(error=_item_error(error))
+            pb.BatchResult(valid=True) if error is None else pb.BatchResult(error=item_error(error))
             for error in await self._dry_runs.check(charges)
         ]
         return pb.BatchIncreaseCreditResponse(results=results, status=pb.CHARGE_STATE_VALIDATED)
@@ -143,46 +127,9 @@ class ChargeServicer(customer_charge_pb2_grpc.ChargeServiceServicer):
         return pb.ListChargesResponse(charges=[charge_message(charge) for charge in found[:limit]], next_page_token=token)
 
 
-def _batch_result(result: Accepted | ChargingError) -> pb.BatchResult:
-    if isinstance(result, Accepted):
-        message = charge_message(result.charge)
-        # Ten thousand of them would not fit into one message; the caller has just sent it.
-        message.ClearField("metadata")
-        return pb.BatchResult(charge=message, replayed=result.replayed)
-    return pb.BatchResult(error=_item_error(result))
-
-
-def _item_error(error: ChargingError) -> pb.ItemError:
-    return pb.ItemError(reason=error.reason, message=error.message, code=int(error.code), metadata=error.metadata)
-
-
 def resolved_message(charge: Charge | None) -> pb.ResolvedCharge:
     """Return the wire form of what a key stands for; None is a sealed one."""
     if charge is None:
         return pb.ResolvedCharge(state=pb.RESOLVED_STATE_SEALED)
     # The fields and states of a charge have the same numbers there.
     return pb.ResolvedCharge.FromString(charge_message(charge).SerializeToString())
-
-
-def charge_message(charge: Charge) -> pb.Charge:
-    """Return the wire form of a charge."""
-    failure = None
-    if charge.failure_reason is not None:
-        failure = pb.ChargeFailure(
-            reason=pb.FailureReason.ValueType(charge.failure_reason),
-            available=charge.available or 0,
-            shortfall=charge.shortfall or 0,
-        )
-    return pb.Charge(
-        id=charge.id,
-        vendor_id=charge.vendor_id,
-        customer_id=charge.customer_id,
-        amount=charge.amount,
-        state=pb.ChargeState.ValueType(charge.state),
-        created_at=to_timestamp(charge.created_at),
-        settled_at=to_timestamp(charge.settled_at),
-        failure=failure,
-        external_id=charge.external_id,
-        reversed_amount=charge.reversed_amount if charge.state == ChargeState.SUCCEEDED else None,
-        metadata=charge.metadata,
-    )

@@ -111,7 +111,7 @@ async def _finish(database: Database, slot: int, verdicts: Sequence[Verdict], li
         log.error("settle.blocked", slot=slot, charge_ids=aside[:20], count=len(aside))
     debited = [verdict.charge for verdict in verdicts if verdict.debited]
     failed = [verdict for verdict in verdicts if verdict.state == ChargeState.FAILED]
-    final = [verdict for verdict in verdicts if verdict.state is not None]
+    final = [verdict for verdict in verdicts if verdict.state is not None] if aside else verdicts
     ids = [verdict.charge.charge_id for verdict in final]
     events = by_vendor(final)
     new_links = links.missing((charge.customer_id, charge.vendor_id) for charge in debited)
