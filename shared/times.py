@@ -1,10 +1,19 @@
 """Times between Python and protobuf."""
 
 from datetime import UTC, datetime, timedelta
+from typing import overload
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@overload
+def to_timestamp(moment: datetime) -> Timestamp: ...
+
+
+@overload
+def to_timestamp(moment: datetime | None) -> Timestamp | None: ...
 
 
 def to_timestamp(moment: datetime | None) -> Timestamp | None:

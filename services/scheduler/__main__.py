@@ -7,6 +7,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from services.customer_charge.audit_logs import AuditLogs
+from services.customer_charge.domain.stalls import Stalls
 from services.customer_charge.operations.sweep_charges import sweep_charges
 from services.customer_charge.operations.sweep_reversals import sweep_reversals
 from services.customer_charge.settings import CustomerChargeSettings
@@ -73,8 +74,12 @@ class SchedulerApp:
         self._scheduler = AsyncIOScheduler(job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None})
         self._running: set[asyncio.Task[None]] = set()
 
+        stalls = Stalls()
+
         async def sweep() -> None:
-            await self._guarded("charges", lambda: sweep_charges(self._charge_database, ledger, limit=customer_charge.settle_batch))
+            await self._guarded(
+                "charges", lambda: sweep_charges(self._charge_database, ledger, limit=customer_charge.settle_batch, stalls=stalls)
+            )
 
         async def sweep_back() -> None:
             await self._guarded(

@@ -12,6 +12,7 @@ from services.customer_charge.operations.read_customers import get_customer
 from services.customer_charge.operations.settle_charges import finish, settle_slot
 from services.customer_charge.operations.sweep_charges import sweep_charges
 from services.customer_charge.storage import pending_charges
+from services.customer_charge.storage.event_feed import list_charge_events
 from services.vendor_credit.operations.read_vendors import get_vendor
 from services.vendor_credit.operations.update_vendor import update_vendor
 from shared.errors import IdempotencyKeyReused, Unavailable
@@ -170,6 +171,45 @@ async def test_an_unreachable_vendor_ledger_leaves_charges_pending(money: Money)
     books = await money.books()
     assert books.pending_charges == 1
     assert await money.settle() == 1
+
+
+class Failing:
+    """A vendor ledger that answers so many times and is out of reach then; `asked` are the charges of each question."""
+
+    def __init__(self, money: Money, answers: int) -> None:
+        self._ledger = money.ledger
+        self._answers = answers
+        self.asked: list[list[str]] = []
+
+    async def debit(self, pending: Sequence[PendingCharge]) -> list[Verdict]:
+        """Answer, or fail."""
+        self.asked.append([charge.charge_id for charge in pending])
+        if len(self.asked) > self._answers:
+            raise Unavailable("away")
+        return await self._ledger.debit(pending)
+
+
+async def test_a_backlog_is_settled_in_order_each_charge_once(money: Money) -> None:
+    """While one batch is finished the next is debited: none of its charges is one of the first, and events come in order."""
+    vendor_id, customer_id = await money.vendor(1_000), await money.customer()
+    accepted = sorted(each.charge.id for each in await money.accept(*[order(vendor_id, customer_id, 1) for _ in range(50)]))
+    ledger = Failing(money, answers=100)
+    assert await settle_slot(money.charges, ledger, vendor_id % SLOTS, limit=20) == 50
+    assert [charge_id for each in ledger.asked for charge_id in each] == accepted
+    async with money.charges.reading() as connection:
+        rows = await list_charge_events(connection, vendor_id, after=0, limit=100)
+    assert [charge_id for row in rows for charge_id in row.charge_ids] == accepted
+
+
+async def test_a_batch_under_way_is_finished_when_the_next_cannot_be_debited(money: Money) -> None:
+    """What was debited is finished before the failure is told; the rest stays pending."""
+    vendor_id, customer_id = await money.vendor(1_000), await money.customer()
+    await money.accept(*[order(vendor_id, customer_id, 1) for _ in range(50)])
+    with pytest.raises(Unavailable):
+        await settle_slot(money.charges, Failing(money, answers=2), vendor_id % SLOTS, limit=20)
+    books = await money.books()
+    assert books.pending_charges == 10
+    assert await money.settle() == 10
 
 
 async def test_a_caller_that_leaves_does_not_tear_a_transaction(money: Money) -> None:

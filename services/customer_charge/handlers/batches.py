@@ -36,7 +36,7 @@ def batch_response(results: Sequence[Accepted | ChargingError]) -> pb.BatchIncre
     """Return the wire form of what became of the items, in order."""
     response = pb.BatchIncreaseCreditResponse()
     add = response.results.add
-    times: dict[datetime, Timestamp | None] = {}
+    times: dict[datetime, Timestamp] = {}
     for result in results:
         message = add()
         if isinstance(result, ChargingError):

@@ -7,6 +7,7 @@ CREDIT and FINISH act only on charges whose pending row their own transaction re
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from services.customer_charge.operations.record_events import record_settled, se
 from services.customer_charge.storage import accounts, charges, customers, pending_charges
 from shared.clock import utc_now
 from shared.database import Connection, Database, Sync, Written, expect_rows
+from shared.errors import ChargingError
 
 log = structlog.get_logger(__name__)
 
@@ -47,19 +49,32 @@ async def settle_slot(database: Database, ledger: VendorLedger, slot: int, *, li
     """
     links = links or KnownLinks()
     finished = 0
-    while True:
-        async with database.reading() as connection:
-            pending = await pending_charges.read_pending(connection, slot, limit=limit)
-        if not pending:
-            return finished
-        started = time.monotonic()
-        verdicts = await ledger.debit(pending)
-        moved = await finish(database, slot, verdicts, links)
-        finished += len(moved)
-        if len(pending) < BUSY_BATCH:
-            return finished
-        if len(pending) < limit:
-            await asyncio.sleep(max(0.0, GATHER_SECONDS - (time.monotonic() - started) / 2))
+    ahead: asyncio.Task[set[str]] | None = None
+    ahead_ids: list[str] = []
+    try:
+        while True:
+            async with database.reading() as connection:
+                pending = await pending_charges.read_pending(connection, slot, limit=limit, but=ahead_ids)
+            started = time.monotonic()
+            verdicts = await ledger.debit(pending) if pending else []
+            if ahead is not None:
+                batch, ahead, ahead_ids = ahead, None, []
+                finished += len(await batch)
+            elif not pending:
+                return finished
+            if len(pending) == limit:
+                # More than a batch is waiting: the next is read and debited while this one is finished. Batches are finished in order.
+                ahead_ids = [charge.charge_id for charge in pending]
+                ahead = asyncio.create_task(finish(database, slot, verdicts, links))
+            elif pending:
+                finished += len(await finish(database, slot, verdicts, links))
+                if len(pending) < BUSY_BATCH:
+                    return finished
+                await asyncio.sleep(max(0.0, GATHER_SECONDS - (time.monotonic() - started) / 2))
+    finally:
+        if ahead is not None:
+            with suppress(ChargingError):
+                await ahead
 
 
 async def finish(database: Database, slot: int, verdicts: Sequence[Verdict], links: KnownLinks | None = None) -> set[str]:

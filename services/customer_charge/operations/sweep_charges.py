@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import structlog
 
+from services.customer_charge.domain.stalls import Stalls
 from services.customer_charge.operations.settle_charges import VendorLedger, settle_slot
 from services.customer_charge.storage import pending_charges
 from shared.clock import utc_now
@@ -16,14 +17,23 @@ OVERDUE = timedelta(seconds=2)
 log = structlog.get_logger(__name__)
 
 
-async def sweep_charges(database: Database, ledger: VendorLedger, *, limit: int) -> int:
-    """Settle every slot with overdue work, in this process, whatever broker and locks say; return how many charges were finished."""
+async def sweep_charges(database: Database, ledger: VendorLedger, *, limit: int, stalls: Stalls | None = None) -> int:
+    """Settle every slot with overdue work, in this process, whatever broker and locks say; return how many charges were finished.
+
+    With `stalls`, what earlier calls saw, slots are left alone whose worker is only busy: two that settle the same charges slow each other
+    down.
+    """
     async with database.reading() as connection:
-        slots = await pending_charges.overdue_slots(connection, utc_now() - OVERDUE, utc_now() + OVERDUE)
-    finished = 0
+        overdue = await pending_charges.overdue_slots(connection, utc_now() - OVERDUE, utc_now() + OVERDUE)
+    slots = list(overdue) if stalls is None else stalls.look(overdue)
+    total = 0
     for slot in slots:
         try:
-            finished += await settle_slot(database, ledger, slot, limit=limit)
+            finished = await settle_slot(database, ledger, slot, limit=limit)
         except ChargingError as error:
             log.warning("sweep.postponed", slot=slot, reason=error.reason)
-    return finished
+            continue
+        total += finished
+        if stalls is not None:
+            stalls.swept(slot, finished)
+    return total

@@ -41,16 +41,16 @@ READ_PENDING = """
 SELECT charge_id::text AS charge_id, vendor_id, customer_id, amount,
        customer_id = ANY(ARRAY(SELECT id FROM customers WHERE stopped_at IS NOT NULL)) AS customer_stopped, allow_duplicate
 FROM pending_charges
-WHERE slot = %(slot)s AND NOT blocked
+WHERE slot = %(slot)s AND NOT blocked AND pending_charges.charge_id <> ALL(%(but)s::uuid[])
 ORDER BY pending_charges.charge_id
 LIMIT %(limit)s
 """
 
 
-async def read_pending(connection: Connection, slot: int, *, limit: int) -> list[PendingCharge]:
-    """Return the oldest work of a slot. Unlocked: whoever acts on it must look again under a lock."""
+async def read_pending(connection: Connection, slot: int, *, limit: int, but: Sequence[str] = ()) -> list[PendingCharge]:
+    """Return the oldest work of a slot, without the charges `but`. Unlocked: whoever acts on it must look again under a lock."""
     async with connection.cursor(row_factory=args_row(PendingCharge)) as cursor:
-        await cursor.execute(READ_PENDING, {"slot": slot, "limit": limit})
+        await cursor.execute(READ_PENDING, {"slot": slot, "limit": limit, "but": uuid_array(but)})
         return await cursor.fetchall()
 
 
@@ -97,17 +97,21 @@ async def unblock_customer(connection: Connection, customer_id: int) -> None:
 
 
 OVERDUE_SLOTS = """
-SELECT DISTINCT slot
+SELECT slot, min(accepted_at)
 FROM pending_charges
 WHERE (accepted_at < %(oldest)s OR accepted_at > %(newest)s) AND NOT blocked
+GROUP BY slot
 ORDER BY slot
 """
 
 
-async def overdue_slots(connection: Connection, oldest: datetime, newest: datetime) -> list[int]:
-    """Return the slots with work accepted before `oldest`, or after `newest`: by a clock that ran ahead, so that its age is unknown."""
+async def overdue_slots(connection: Connection, oldest: datetime, newest: datetime) -> dict[int, datetime]:
+    """Return the slots with work accepted before `oldest`, or after `newest`: by a clock that ran ahead, so that its age is unknown.
+
+    Each with the time of its oldest such work.
+    """
     cursor = await connection.execute(OVERDUE_SLOTS, {"oldest": oldest, "newest": newest})
-    return [row[0] for row in await cursor.fetchall()]
+    return {row[0]: row[1] for row in await cursor.fetchall()}
 
 
 @dataclass(frozen=True, slots=True)
