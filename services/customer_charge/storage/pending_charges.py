@@ -41,7 +41,7 @@ READ_PENDING = """
 SELECT charge_id::text AS charge_id, vendor_id, customer_id, amount,
        customer_id = ANY(ARRAY(SELECT id FROM customers WHERE stopped_at IS NOT NULL)) AS customer_stopped, allow_duplicate
 FROM pending_charges
-WHERE slot = %(slot)s AND NOT blocked AND pending_charges.charge_id <> ALL(%(but)s::uuid[])
+WHERE slot = %(slot)s AND NOT blocked AND pending_charges.charge_id NOT IN (SELECT unnest(%(but)s::uuid[]))
 ORDER BY pending_charges.charge_id
 LIMIT %(limit)s
 """
