@@ -33,6 +33,9 @@ from shared.wakeups.worker import run_worker
 
 SERVICE = "customer_charge.worker"
 HINT_SPACING_SECONDS = 0.1
+STINT_SECONDS = 2.0
+"""A worker lets go of a slot and takes it again after this long: its lock ends by itself after five seconds, and then others would begin to
+settle the same charges beside it."""
 
 log = structlog.get_logger(SERVICE)
 
@@ -75,7 +78,7 @@ async def work_on(slot: int, tools: Tools, lock: SlotLock, links: KnownLinks, *,
         async with lock.acquire(slot) as acquired:
             if not acquired:
                 return
-            await settle_slot(tools.database, tools.ledger, slot, limit=limit, links=links)
+            await settle_slot(tools.database, tools.ledger, slot, limit=limit, links=links, stint_seconds=STINT_SECONDS)
         async with tools.database.reading() as connection:
             if not await read_pending(connection, slot, limit=1):
                 return

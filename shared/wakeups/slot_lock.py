@@ -23,8 +23,9 @@ SOCKET_TIMEOUT_SECONDS = 0.25
 class SlotLock:
     """Keep two workers from doing the same work side by side.
 
-    Warning: for efficiency only. The lock ends by itself after five seconds, whoever holds it; its release is not fenced; and without
-    Redis everybody gets it. What happens twice must therefore be harmless, and is: every operation locks its rows.
+    Warning: for efficiency only. Between processes the lock ends by itself after five seconds, whoever holds it, so a holder with more work
+    than that lets go of it in between; its release is not fenced; and without Redis every process gets it. What happens twice must
+    therefore be harmless, and is: every operation locks its rows.
 
     Example:
         async with slot_lock.acquire(slot) as acquired:
@@ -44,10 +45,26 @@ class SlotLock:
         self._backend = RedisBackend(client=client)
         self._prefix = prefix
         self._failing = False
+        self._held_here: set[int] = set()
 
     @asynccontextmanager
     async def acquire(self, slot: int) -> AsyncIterator[bool]:
-        """Try to get the lock of a slot and yield whether it was got; released at the end. Never waits for another holder."""
+        """Try to get the lock of a slot and yield whether it was got; released at the end. Never waits for another holder.
+
+        Within this process a slot has one holder however long it takes, and nobody is asked.
+        """
+        if slot in self._held_here:
+            yield False
+            return
+        self._held_here.add(slot)
+        try:
+            async with self._acquire_everywhere(slot) as acquired:
+                yield acquired
+        finally:
+            self._held_here.discard(slot)
+
+    @asynccontextmanager
+    async def _acquire_everywhere(self, slot: int) -> AsyncIterator[bool]:
         limiter = ConcurrentRateLimiter(self._backend, f"{self._prefix}:slot:{slot}", limit=1, ttl=LIFE_MS)
         lock = limiter.acquire(raise_on_failure=False)
         held = False

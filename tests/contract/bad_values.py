@@ -140,8 +140,11 @@ def _of_submessage(whole: Message, part: Message, field: Any, path: str) -> Iter
     if not had:
         inner.SetInParent()
         for inner_field in inner.DESCRIPTOR.fields:
-            if inner_field.type in INTEGERS:
-                setattr(inner, inner_field.name, max(rules_of(inner_field).min, 1))
+            good = max(rules_of(inner_field).min, 1) if inner_field.type in INTEGERS else "x"
+            if inner_field.type in INTEGERS and inner_field.is_repeated:
+                getattr(inner, inner_field.name).append(good)
+            elif inner_field.type in INTEGERS or (inner_field.type == FieldDescriptor.TYPE_STRING and rules_of(inner_field).required):
+                setattr(inner, inner_field.name, good)
     yield from _of_message(whole, inner, f"{path}.")
     if not had:
         part.ClearField(field.name)

@@ -188,6 +188,20 @@ async def test_slot_lock_has_one_holder_and_is_free_after_it(redis_url: str) -> 
     lock.close()
 
 
+async def test_a_process_holds_a_slot_once_however_long_it_takes(redis_url: str) -> None:
+    """Also when its lock in Redis has come to its end, which is there for the other processes."""
+    lock, other_process = SlotLock(redis_url, prefix="test"), SlotLock(redis_url, prefix="test")
+    with redis.Redis.from_url(redis_url) as client:
+        async with lock.acquire(1) as first:
+            client.delete("test:slot:1")
+            async with lock.acquire(1) as second, other_process.acquire(1) as elsewhere:
+                assert (first, second, elsewhere) == (True, False, True)
+    async with lock.acquire(1) as again:
+        assert again
+    lock.close()
+    other_process.close()
+
+
 async def test_slot_lock_without_redis_is_everybodys() -> None:
     """Work goes on without the lock, with one line in the log."""
     lock = SlotLock(DEAD_URL, prefix="test")

@@ -5,6 +5,7 @@ CREDIT and FINISH act only on charges whose pending row their own transaction re
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -41,20 +42,31 @@ class VendorLedger(Protocol):
         ...
 
 
-async def settle_slot(database: Database, ledger: VendorLedger, slot: int, *, limit: int, links: KnownLinks | None = None) -> int:
+async def settle_slot(
+    database: Database,
+    ledger: VendorLedger,
+    slot: int,
+    *,
+    limit: int,
+    links: KnownLinks | None = None,
+    stint_seconds: float = math.inf,
+) -> int:
     """Settle the slot's pending charges, `limit` in a batch, until none is left; return how many this call finished.
 
-    `links` is what earlier calls of this process learnt. Raises Unavailable when the vendor ledger or the database is out of reach; what
-    was finished stays finished.
+    It begins nothing more after `stint_seconds`. `links` is what earlier calls of this process learnt. Raises Unavailable when the vendor
+    ledger or the database is out of reach; what was finished stays finished.
     """
     links = links or KnownLinks()
     finished = 0
+    until = time.monotonic() + stint_seconds
     ahead: asyncio.Task[set[str]] | None = None
     ahead_ids: list[str] = []
     try:
         while True:
-            async with database.reading() as connection:
-                pending = await pending_charges.read_pending(connection, slot, limit=limit, but=ahead_ids)
+            pending: list[PendingCharge] = []
+            if time.monotonic() < until:
+                async with database.reading() as connection:
+                    pending = await pending_charges.read_pending(connection, slot, limit=limit, but=ahead_ids)
             started = time.monotonic()
             verdicts = await ledger.debit(pending) if pending else []
             if ahead is not None:
