@@ -14,12 +14,13 @@ from typing import Any, TypeVar
 import psycopg
 import structlog
 from psycopg import AsyncConnection, AsyncCursor
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
+from shared.commit_doubt import WatchedConnection, mark_log
 from shared.crash_points import crash_point
 from shared.errors import Overloaded, Unavailable
-from shared.held_pipeline import HoldingConnection
 
 Connection = AsyncConnection[TupleRow]
 Cursor = AsyncCursor[TupleRow]
@@ -38,6 +39,23 @@ caller's patience."""
 FIRST_PAUSE_SECONDS = 0.015
 POOL_WAIT_SECONDS = 5.0
 """Longest wait for a free connection; beyond it the caller is told to come back."""
+
+RECONNECT_SECONDS = POOL_WAIT_SECONDS
+"""How long the pool tries for one connection, with growing pauses, before it starts anew for the next caller. The pool's own five minutes
+would let the pauses grow to many times the few seconds that a standby takes to be promoted."""
+
+CONNECTION_DEFAULTS = {
+    # Of several hosts, the one that is the primary; of one, nothing that cannot write.
+    "target_session_attrs": "read-write",
+    # For each host. A machine that is gone answers nothing, not even a refusal.
+    "connect_timeout": "5",
+    # A machine that is gone with a connection open: noticed while waiting for an answer, and while sending.
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
+"""What a connection URL that says nothing else means here; see libpq's connection parameters. Times in seconds, the last in ms."""
 
 POOL_QUEUE = 2_000
 """Most callers that wait for a connection at once; a limit on everything."""
@@ -87,20 +105,21 @@ class Database:
     """A pool of autocommit connections whose `search_path` is one schema. `open` it before use and `close` it after."""
 
     def __init__(self, url: str, schema: str, *, pool_size: int, application_name: str) -> None:
-        self._pool: AsyncConnectionPool[HoldingConnection] = AsyncConnectionPool(
+        self._pool: AsyncConnectionPool[WatchedConnection] = AsyncConnectionPool(
             url,
-            connection_class=HoldingConnection,
+            connection_class=WatchedConnection,
             kwargs={
+                **{name: value for name, value in CONNECTION_DEFAULTS.items() if name not in conninfo_to_dict(url)},
                 "autocommit": True,
                 "options": f"-c search_path={schema}",
                 "application_name": application_name,
                 "client_encoding": "utf8",  # what binary parameters are written in (shared/sql_arrays.py)
-                "connect_timeout": 5,
             },
             min_size=min(2, pool_size),
             max_size=pool_size,
             timeout=POOL_WAIT_SECONDS,
             max_waiting=POOL_QUEUE,
+            reconnect_timeout=RECONNECT_SECONDS,
             open=False,
             name=application_name,
         )
@@ -141,10 +160,11 @@ class Database:
             raise
 
     @asynccontextmanager
-    async def _lend(self) -> AsyncIterator[HoldingConnection]:
+    async def _lend(self) -> AsyncIterator[WatchedConnection]:
         """Lend a connection that was not closed from the other side while it was idle.
 
-        A restarted server leaves the pool full of corpses. The pool's own `check` would wait a second after each of them.
+        A restarted server leaves the pool full of corpses. The pool's own `check` would wait a second after each of them. A server that
+        became read-only is no primary any more: all its connections are given up, and new ones find the new primary.
         """
         while True:
             connection = await self._pool.getconn()
@@ -154,6 +174,9 @@ class Database:
             await self._pool.putconn(connection)
         try:
             yield connection
+        except psycopg.errors.ReadOnlySqlTransaction:
+            await self._pool.drain()
+            raise
         finally:
             await self._pool.putconn(connection)
 
@@ -166,10 +189,15 @@ class Database:
         Raises Unavailable when the database stays out of reach, and whatever `work` raises (after ROLLBACK).
         """
 
-        async def once() -> T:
-            async with self._lend() as connection, connection.transaction():
-                result = await work(connection)
-                crash_point("before_commit", work)
+        async def once(doubtful: bool) -> T:
+            async with self._lend() as connection:
+                async with connection.transaction():
+                    result = await work(connection)
+                    crash_point("before_commit", work)
+                    if doubtful:
+                        await mark_log(connection)
+                    connection.listen()
+                connection.judge()
             crash_point("after_commit", work)
             return result
 
@@ -191,7 +219,7 @@ class Database:
                 expect_rows(inserted, 1, "entries")
         """
 
-        async def once() -> T:
+        async def once(doubtful: bool) -> T:
             async with self._lend() as connection:
                 connection.hold()
                 async with connection.pipeline() as pipeline:
@@ -206,13 +234,17 @@ class Database:
                         await _roll_back(connection, pipeline)
                         raise
                     crash_point("before_commit", work)
+                    if doubtful:
+                        await mark_log(connection)
+                    connection.listen()
                     await connection.execute("COMMIT")
+                connection.judge()
                 crash_point("after_commit", work)
                 return result
 
         return await self._outliving(once)
 
-    async def _outliving(self, once: Callable[[], Awaitable[T]]) -> T:
+    async def _outliving(self, once: Callable[[bool], Awaitable[T]]) -> T:
         """Run a transaction in a task that a caller who leaves does not take along."""
         task = asyncio.create_task(self._repeated(once))
         self._running.add(task)
@@ -224,10 +256,12 @@ class Database:
         if not task.cancelled():
             task.exception()  # the caller may have left: nobody else retrieves it
 
-    async def _repeated(self, once: Callable[[], Awaitable[T]]) -> T:
+    async def _repeated(self, once: Callable[[bool], Awaitable[T]]) -> T:
+        """Try a transaction until it is done; `once` is told whether an earlier try may have been committed."""
+        doubtful = False
         for attempt in range(ATTEMPTS):
             try:
-                return await once()
+                return await once(doubtful)
             except TooManyRequests as error:
                 raise _overloaded() from error
             except PoolTimeout as error:
@@ -238,7 +272,8 @@ class Database:
                         log.warning("database.refused", sqlstate=error.sqlstate, error=str(error))
                         raise _unreachable() from error
                     raise
-                log.info("database.repeat", sqlstate=error.sqlstate, attempt=attempt)
+                log.info("database.repeat", sqlstate=error.sqlstate, attempt=attempt, error=str(error))
+                doubtful |= error.sqlstate not in KNOWN_ROLLBACKS
                 last = error
             await asyncio.sleep(FIRST_PAUSE_SECONDS * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
         raise _unreachable() from last
