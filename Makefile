@@ -15,7 +15,7 @@ STATE := $(or $(CHARGING_STATE_DIR),.charging)
 WITH_STACK = test -r $(STATE)/env || { echo "nothing runs in $(STATE): start it with 'make run' in another terminal" >&2; exit 1; }; \
 	caller=$$(export -p); set -a; . $(STATE)/env; eval "$$caller"; set +a;
 
-.PHONY: help setup run demo test test-faults test-harness test-load audit bench check lint format types proto proto-lint stubs cli psql \
+.PHONY: help setup run demo test test-faults test-harness test-load test-ha audit bench check lint format types proto proto-lint stubs cli psql \
 	grpcurl-examples up down clean lock
 
 help: ## show this list
@@ -50,6 +50,9 @@ test-harness: $(STAMP) ## prove the fault harness: every seeded bug is caught, a
 
 test-load: $(STAMP) ## random kills of everything for LOAD_SECONDS=3600, seed after seed; goes on where it was stopped
 	$(BIN)/python -m tests.faults.load_run
+
+test-ha: $(STAMP) ## lose the database's machine under load HA_KILLS=20 times, with a synchronous standby and without
+	HA_KILLS=$(or $(HA_KILLS),20) $(BIN)/python -m pytest -s tests/ha $(PYTEST_ARGS)
 
 audit: $(STAMP) ## check every entry of both services' books in the running stack
 	@$(WITH_STACK) exec $(BIN)/python -m services.customer_charge.audit
