@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.clock import utc_now
+from shared.redis_clients import read_sentinel_url
 from shared.tls.files import TlsFiles
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -33,7 +34,7 @@ class CommonSettings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     redis_url: str = Field(default="redis://127.0.0.1:6379/0", validation_alias=AliasChoices("REDIS_URL", "redis_url"))
-    """The broker: no eviction, append-only file."""
+    """The broker: no eviction, append-only file. One server, or sentinels: see shared/redis_clients.py."""
 
     cache_redis_url: str = ""
     """Claims, limits and cached look-ups: bounded memory, volatile-lru. Empty means the broker's."""
@@ -92,6 +93,12 @@ class CommonSettings(BaseSettings):
 
     faults_dir: Path | None = None
     """Folder of faults that tests command; development profile only. See shared/crash_points.py."""
+
+    @field_validator("redis_url", "cache_redis_url")
+    @classmethod
+    def _complete_sentinel_url(cls, url: str) -> str:
+        read_sentinel_url(url)
+        return url
 
     @model_validator(mode="after")
     def _only_tests_command_faults(self) -> Self:

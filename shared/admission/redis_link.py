@@ -6,12 +6,10 @@ from hashlib import sha1
 from pathlib import Path
 from typing import TypeVar
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from shared.breaker import Breaker
+from shared.redis_clients import open_async_redis
 
 ResultT = TypeVar("ResultT")
 
@@ -46,11 +44,9 @@ class RedisLink:
         self._sha = sha1(self._source.encode(), usedforsecurity=False).hexdigest()
         self._breaker = breaker or Breaker("Redis of claims and limits")
         self._timeout_seconds = timeout_seconds
-        # Time-outs of redis-py are off: `_bounded` is the only one, and it knows about busy processes. RESP 2 is the protocol that needs no
-        # greeting on a new connection.
-        self._client: Redis = Redis.from_url(
-            url, socket_timeout=None, socket_connect_timeout=None, retry=Retry(NoBackoff(), 0), protocol=2, driver_info=None
-        )
+        # Time-outs of redis-py are off: `_bounded` is the only one, and it knows about busy processes. A sentinel that says nothing gets
+        # a third of it, so that another can still be asked.
+        self._client = open_async_redis(url, sentinel_seconds=timeout_seconds / 3)
 
     async def run(self, keys: Sequence[bytes | str], arguments: Sequence[bytes | str | int], read: Callable[[bytes], ResultT]) -> ResultT:
         """Return what `read` makes of the text that the script returns.

@@ -1,12 +1,10 @@
 """A dramatiq Redis broker whose idle workers wake at once and otherwise sleep."""
 
-import redis
 from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import Retries
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
+from shared.redis_clients import open_redis
 from shared.wakeups.consumer import DoorbellConsumer
 from shared.wakeups.event_loop import UvloopAsyncIO
 
@@ -45,12 +43,7 @@ class DoorbellRedisBroker(RedisBroker):
     """
 
     def __init__(self, url: str) -> None:
-        client = redis.Redis.from_url(
-            url,
-            socket_timeout=SOCKET_TIMEOUT_SECONDS,
-            socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        )
+        client = open_redis(url, timeout_seconds=SOCKET_TIMEOUT_SECONDS)
         super().__init__(  # type: ignore[no-untyped-call]
             client=client,
             middleware=[UvloopAsyncIO(), Retries(max_retries=0)],

@@ -8,8 +8,8 @@ import redis
 from dramatiq import Message, MessageProxy
 from dramatiq.brokers.redis import _RedisConsumer
 from dramatiq.errors import ConnectionClosed
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+
+from shared.redis_clients import open_redis
 
 WAIT_SECONDS = 1
 """Longest wait between two looks at the queue; each look is a heartbeat too (see HEARTBEAT_TIMEOUT_MS)."""
@@ -29,9 +29,7 @@ class DoorbellConsumer(_RedisConsumer):
         super().__init__(broker, queue_name, prefetch, timeout)  # type: ignore[no-untyped-call]
         self._bell = None if queue_name.endswith(".DQ") else broker.doorbell(queue_name)
         self._room = Event()
-        self._client = redis.Redis.from_url(
-            broker.url, socket_timeout=BELL_SOCKET_TIMEOUT_SECONDS, socket_connect_timeout=WAIT_SECONDS, retry=Retry(NoBackoff(), 0)
-        )
+        self._client = open_redis(broker.url, timeout_seconds=BELL_SOCKET_TIMEOUT_SECONDS, connect_seconds=WAIT_SECONDS)
 
     def __next__(self) -> MessageProxy | None:
         """Return a message, or None after a wait so that the caller can look after its other duties."""

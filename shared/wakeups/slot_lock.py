@@ -8,8 +8,8 @@ import redis
 import structlog
 from dramatiq.rate_limits import ConcurrentRateLimiter
 from dramatiq.rate_limits.backends import RedisBackend
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+
+from shared.redis_clients import open_redis
 
 log = structlog.get_logger(__name__)
 
@@ -35,12 +35,7 @@ class SlotLock:
 
     def __init__(self, redis_url: str, *, prefix: str) -> None:
         """`prefix` tells the slots of one kind of work from those of another."""
-        client = redis.Redis.from_url(
-            redis_url,
-            socket_timeout=SOCKET_TIMEOUT_SECONDS,
-            socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        )
+        client = open_redis(redis_url, timeout_seconds=SOCKET_TIMEOUT_SECONDS)
         self._client = client
         self._backend = RedisBackend(client=client)
         self._prefix = prefix

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.local.choices import DATABASE
 from tests.faults.books import check_all_books
 from tests.faults.facts import count_unsettled, read_facts
 from tests.faults.model import replay
@@ -13,7 +14,7 @@ from tests.faults.model_reversals import replay_feeds, replay_reversals
 from tests.faults.run import MOST_SHOWN, QUIET_SECONDS, percentile, settle
 from tests.ha.failover import Round, lose_primary_under_load, stack_on
 from tests.ha.lost import Lost, find_lost
-from tests.ha.pair import DATABASE, Pair
+from tests.ha.pair import Pair
 from tests.support import wait_until
 
 KILLS = int(os.environ.get("HA_KILLS", "1"))
