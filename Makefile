@@ -15,7 +15,7 @@ STATE := $(or $(CHARGING_STATE_DIR),.charging)
 WITH_STACK = test -r $(STATE)/env || { echo "nothing runs in $(STATE): start it with 'make run' in another terminal" >&2; exit 1; }; \
 	caller=$$(export -p); set -a; . $(STATE)/env; eval "$$caller"; set +a;
 
-.PHONY: help setup run demo test test-faults test-harness test-load test-ha audit bench check lint format types proto proto-lint stubs cli psql \
+.PHONY: help setup run demo test test-faults test-harness test-load test-ha audit backup restore bench check lint format types proto proto-lint stubs cli psql \
 	grpcurl-examples up down clean lock
 
 help: ## show this list
@@ -56,6 +56,12 @@ test-ha: $(STAMP) ## lose the database's machine under load HA_KILLS=20 times, w
 
 audit: $(STAMP) ## check every entry of both services' books in the running stack
 	@$(WITH_STACK) exec $(BIN)/python -m services.customer_charge.audit
+
+backup: $(STAMP) ## copy the running stack's database whole, under load too; BACKUP_DIR says where, .charging/backups by default
+	@exec $(BIN)/python -m shared.local.backup
+
+restore: $(STAMP) ## put the stopped stack's database back to TARGET_TIME from BACKUP_DIR, and audit it
+	@exec $(BIN)/python -m shared.local.restore
 
 bench: $(STAMP) ## measure, each figure beside the textbook way in the same run
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

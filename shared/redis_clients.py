@@ -2,7 +2,7 @@
 
     redis://:password@host:6379/0
     redis+sentinel://:password@sentinel1:26379,sentinel2:26379,sentinel3:26379/0?service=charging
-    rediss+sentinel://...    the same over TLS, to the sentinels and to Redis
+    rediss+sentinel://...    the same over TLS, to the sentinels and to Redis; &ssl_ca_certs=FILE says whom to believe
 
 `service` is the name that the sentinels know the primary by. The password, and the user before it if there is one, are Redis's own;
 sentinels that want one too get it by `sentinel_password`. Every new connection asks for the primary anew, and one that turns out to lead
@@ -48,7 +48,7 @@ def read_sentinel_url(url: str) -> Sentinels | None:
     if parts.scheme not in SENTINEL_SCHEMES:
         return None
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    unknown = query.keys() - {"service", "sentinel_password"}
+    unknown = query.keys() - {"service", "sentinel_password", "ssl_ca_certs"}
     if unknown:
         raise BadRedisUrl(f"a URL of sentinels has no option {', '.join(sorted(unknown))}")
     if not query.get("service"):
@@ -58,8 +58,10 @@ def read_sentinel_url(url: str) -> Sentinels | None:
         raise BadRedisUrl("the path of a Redis URL is the number of a database")
     login, _, hosts = parts.netloc.rpartition("@")
     user, _, password = login.partition(":")
-    options = {"username": unquote(user) or None, "password": unquote(password) or None, "db": int(database)}
-    tls = {"ssl": True} if SENTINEL_SCHEMES[parts.scheme] else {}
+    options: dict[str, Any] = {"username": unquote(user) or None, "password": unquote(password) or None, "db": int(database)}
+    tls: dict[str, Any] = {"ssl": True} if SENTINEL_SCHEMES[parts.scheme] else {}
+    if tls and "ssl_ca_certs" in query:
+        tls["ssl_ca_certs"] = query["ssl_ca_certs"]
     addresses = [_address(host) for host in hosts.split(",")]
     return Sentinels(addresses, query["service"], query.get("sentinel_password"), options | tls)
 
@@ -115,7 +117,7 @@ def open_async_redis(url: str, *, sentinel_seconds: float) -> redis.asyncio.Redi
 
 def _asking(sentinels: Sentinels, seconds: float) -> dict[str, Any]:
     """Return the options of connections to sentinels."""
-    tls = {"ssl": True} if sentinels.options.get("ssl") else {}
+    tls = {name: value for name, value in sentinels.options.items() if name.startswith("ssl")}
     return {"socket_timeout": seconds, "socket_connect_timeout": seconds, "password": sentinels.password, **tls}
 
 

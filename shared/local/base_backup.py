@@ -1,5 +1,7 @@
 """A copy of a running PostgreSQL's files, from which another server can start: as a standby, or for a restore."""
 
+import hashlib
+import json
 import os
 import shutil
 import signal
@@ -41,6 +43,24 @@ def take_base_backup(programs: Path, mode: Mode, source_url: str, folder: Path, 
     if outcome.returncode != 0:
         shutil.rmtree(folder, ignore_errors=True)
         raise EngineFailed(f"no base backup in {folder}: {' | '.join(outcome.stderr.strip().splitlines()[-3:])}")
+
+
+def find_damage(folder: Path) -> list[str]:
+    """Hold a copy made with `--manifest-checksums=SHA256` against the manifest that the server sent along; return what is wrong, by file.
+
+    The log that came with the copy is in no manifest: PostgreSQL checks its records when it reads them.
+    """
+    manifest = json.loads((folder / "backup_manifest").read_text())
+    damage = []
+    for entry in manifest["Files"]:
+        path = folder / (entry["Path"] if "Path" in entry else bytes.fromhex(entry["Encoded-Path"]).decode(errors="surrogateescape"))
+        if not path.is_file():
+            damage.append(f"{path} is missing")
+            continue
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != entry["Checksum"]:
+                damage.append(f"{path} is not what the server sent")
+    return damage
 
 
 def _without_password(url: str) -> tuple[str, str]:

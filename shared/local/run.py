@@ -20,9 +20,14 @@ from shared.local.ports import port_free
 from shared.local.stack import Stack, StackFailed
 from shared.local.state_folder import state_folder
 from shared.local.supervision import SupervisionFailed
+from shared.local.wal_archive import NoBackup
 
 FOLLOW_SECONDS = 0.2
 """How often logs are shown and the engines looked after: soon enough for a reader, and no load."""
+
+
+FAILURES = (BadChoice, EngineFailed, EngineMissing, FolderInUse, MigrationFailed, NoBackup, StackFailed, SupervisionFailed, psycopg.Error)
+"""What may keep a stack from starting; each says why in a sentence."""
 
 
 class _StopAsked(Exception):
@@ -42,7 +47,7 @@ def main() -> int:
         _serve(Stack(choices), lock)
     except _StopAsked:
         return 0
-    except (BadChoice, EngineFailed, EngineMissing, FolderInUse, MigrationFailed, StackFailed, SupervisionFailed, psycopg.Error) as error:
+    except FAILURES as error:
         print(f"charging: {error}", file=sys.stderr)
         return 1
     return 0

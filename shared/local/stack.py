@@ -30,6 +30,7 @@ from shared.local.postgres import DURABLE_SETTINGS, Postgres
 from shared.local.processes import PROGRAMS, Instance, Program, instances_of
 from shared.local.supervision import ROOT, Supervision
 from shared.local.valkey import BROKER_SETTINGS, CACHE_SETTINGS, Valkey
+from shared.local.wal_archive import BACKUP_DIR_SETTING, archive_settings, refuse_origin
 from shared.peer_keys import write_peer_keys
 from shared.tls.clients import open_http, pinned
 
@@ -60,13 +61,15 @@ class Stack:
         self.environment = choices.environment()
         self.process_environment = {**inherited, **self.environment}
         self.engines: dict[str, Engine] = {}
+        self._backups = Path(folder).resolve() if (folder := choices.settings.get(BACKUP_DIR_SETTING)) else None
         if not choices.database_url:
+            archiving = archive_settings(self._backups) if self._backups else {}
             self.postgres = Postgres(
                 self.state / "postgres",
                 choices.ports["CHARGING_POSTGRES_PORT"],
                 password=choices.secrets["POSTGRES_PASSWORD"],
                 log=self.state / "logs" / "postgres.log",
-                settings=postgres_settings,
+                settings={**postgres_settings, **archiving},
             )
             self.engines["postgres"] = self.postgres
         if not choices.redis_url:
@@ -107,8 +110,10 @@ class Stack:
             raise
 
     def start_engines(self) -> None:
-        """Start the embedded engines that do not run. Raises EngineFailed."""
+        """Start the embedded engines that do not run. Raises EngineFailed, and NoBackup for the folder that the data came from."""
         (self.state / "logs").mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self._backups and "postgres" in self.engines:
+            refuse_origin(self.postgres.data, self._backups)
         for engine in self.engines.values():
             if not engine.running:
                 engine.keep_open = (self._lock.fileno(),) if self._lock else ()

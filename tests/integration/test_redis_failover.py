@@ -84,9 +84,9 @@ def test_a_url_that_lacks_something_is_refused_without_showing_it(url: str, what
 
 def test_a_url_of_sentinels_says_all_that_is_needed() -> None:
     """User, password, several addresses with and without port, database and TLS."""
-    read = read_sentinel_url("rediss+sentinel://me:p%40ss@one:1,two/3?service=charging&sentinel_password=s")
+    read = read_sentinel_url("rediss+sentinel://me:p%40ss@one:1,two/3?service=charging&sentinel_password=s&ssl_ca_certs=/ca.pem")
     assert read is not None
     assert read.addresses == [("one", 1), ("two", 26379)]
     assert (read.service, read.password) == ("charging", "s")
-    assert read.options == {"username": "me", "password": "p@ss", "db": 3, "ssl": True}
+    assert read.options == {"username": "me", "password": "p@ss", "db": 3, "ssl": True, "ssl_ca_certs": "/ca.pem"}
     assert read_sentinel_url("redis://:x@one:1/0") is None

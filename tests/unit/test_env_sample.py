@@ -10,6 +10,7 @@ from services.gateway.settings import GatewaySettings
 from services.vendor_credit.settings import VendorCreditSettings
 from shared.local.choices import ENGINE_PORTS, METRICS_PORT_SETTING, PASSWORD_NAMES
 from shared.local.processes import COUNT_SETTING, PROGRAMS
+from shared.local.wal_archive import BACKUP_DIR_SETTING
 from shared.settings import CommonSettings
 
 SAMPLE = Path(__file__).parents[2] / ".env.sample"
@@ -17,6 +18,7 @@ LOCAL = {
     "CHARGING_STATE_DIR",
     "CHARGING_SECRETS_DIR",
     "CHARGING_CA_FILE",
+    BACKUP_DIR_SETTING,
     COUNT_SETTING,
     METRICS_PORT_SETTING,
     *ENGINE_PORTS,
