@@ -84,8 +84,15 @@ class Api:
 
     def stream(self, path: str, query: Query, accept: str) -> Iterator[bytes]:
         """Yield a long answer as it comes. Raises Refused, and Unreachable also half way; then what came is not all."""
+        yield from self._stream("GET", path, query, {"Accept": accept})
+
+    def upload(self, path: str, query: Query, content: bytes, media_type: str, accept: str) -> Iterator[bytes]:
+        """Send a file and yield the long answer as it comes. Raises as `stream`."""
+        yield from self._stream("POST", path, query, {"Accept": accept, "Content-Type": media_type}, content)
+
+    def _stream(self, method: str, path: str, query: Query, headers: Mapping[str, str], content: bytes | None = None) -> Iterator[bytes]:
         try:
-            with self._client.stream("GET", path, params=_given(query), headers={"Accept": accept}) as answer:
+            with self._client.stream(method, path, params=_given(query), headers=headers, content=content) as answer:
                 if not answer.is_success:
                     answer.read()
                     raise Refused(answer.status_code, _problem(answer))

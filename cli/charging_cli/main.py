@@ -8,6 +8,7 @@ from charging_cli.commands.charge import charge, charges
 from charging_cli.commands.completion import completion
 from charging_cli.commands.customer import customer
 from charging_cli.commands.events import events
+from charging_cli.commands.reconcile import reconcile
 from charging_cli.commands.request import approve, reject, request
 from charging_cli.commands.statement import statement, verify
 from charging_cli.commands.token import token
@@ -42,7 +43,23 @@ def cli() -> None:
     """
 
 
-for command in (token, vendor, customer, request, approve, reject, charge, charges, bulk, events, statement, verify, books, completion):
+for command in (
+    token,
+    vendor,
+    customer,
+    request,
+    approve,
+    reject,
+    charge,
+    charges,
+    bulk,
+    reconcile,
+    events,
+    statement,
+    verify,
+    books,
+    completion,
+):
     cli.add_command(command)
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from shared.documents.verify import main
 from tests.contract.world import CHARGE, World
+from tests.verifying import main
 
 
 async def receipt(world: World, charge_id: str, token: str) -> Any:

@@ -18,11 +18,11 @@ from services.vendor_credit.domain.ledger import EntryKind
 from services.vendor_credit.storage import accounts, vendors
 from shared.clock import utc_now
 from shared.database import Connection
-from shared.documents.verify import main
 from shared.principal import Role
 from tests.contract.conftest import UNLIMITED
 from tests.contract.stack import Stack, open_stack
 from tests.databases import DatabaseFactory
+from tests.verifying import main
 
 ENTRIES = 9_001
 """More than four of the statement's pages, and more than a message of 4 MiB would carry with references as long as these."""

@@ -31,6 +31,7 @@ wait_option = click.option(
 @click.option(
     "--metadata", "notes", multiple=True, metavar="NAME=VALUE", help="A note to keep with the charge; may be given more than once."
 )
+@click.option("--allow-duplicate", is_flag=True, help="Charge although the vendor's duplicate window would refuse it.")
 @click.option("--dry-run", is_flag=True, help="Check everything and charge nothing.")
 @key_option
 @click.pass_context
@@ -42,12 +43,13 @@ def charge(
     wait: int,
     external_id: str | None,
     notes: tuple[str, ...],
+    allow_duplicate: bool,
     dry_run: bool,
     key: str,
 ) -> None:
     """Charge CUSTOMER: AMOUNT (in minor units) moves from VENDOR to the customer."""
     session = context.ensure_object(Session)
-    more = {"external_id": external_id, "metadata": _metadata(notes), "dry_run": dry_run}
+    more = {"external_id": external_id, "metadata": _metadata(notes), "allow_duplicate": allow_duplicate, "dry_run": dry_run}
     body = {"vendor": vendor, "customer": customer, "amount": amount} | {name: value for name, value in more.items() if value}
     answer = _post(session, "/api/customer/increase-credit/", body, key, wait)
     if dry_run:

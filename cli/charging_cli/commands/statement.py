@@ -1,20 +1,16 @@
 """Statements and receipts: fetch them, and verify them without believing anybody."""
 
 import json
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import click
 
-from charging_cli.failures import REFUSED, Failure
+from charging_cli.failures import REFUSED
 from charging_cli.output import show
 from charging_cli.session import Command, Session, pass_session
 
 KINDS = {"ndjson": "application/x-ndjson", "csv": "text/csv"}
-VERIFIER = "shared.documents.verify"
 
 
 @click.command(cls=Command)
@@ -51,28 +47,26 @@ def statement(session: Session, vendor: int, start: str, end: str, kind: str, ou
 @click.pass_context
 def verify(context: click.Context, file: Path, keys: Path | None) -> None:
     """Verify a statement or receipt: its signature, every entry, and the chain between them. Exit status 1 when it does not hold."""
-    if find_spec("shared") is None or find_spec(VERIFIER) is None:
-        raise Failure("the verifier is not installed: it comes with the project itself, see its README", REFUSED)
-    verifier, reader = import_module(VERIFIER), import_module("shared.documents.keys")
+    # Not at the top: all other commands do without cryptography, which takes its time to load.
+    from charging_cli.verifier.files import UnreadableFileError
+    from charging_cli.verifier.key_sets import read_key_set
+    from charging_cli.verifier.verify import verify_file
+
     session = context.ensure_object(Session)
     try:
         if keys is not None:
-            trusted = reader.read_key_set(keys)
+            trusted = read_key_set(keys)
         else:
             click.echo(f"note: the keys come from {session.url} just now; keep them in a file to need nobody", err=True)
-            trusted = _fetched_keys(session, reader)
-        verdict = verifier.verify_file(file, trusted)
-    except (OSError, ValueError, verifier.UnreadableFileError) as error:
+            with TemporaryDirectory() as folder:
+                fetched = Path(folder) / "keys.json"
+                fetched.write_text(json.dumps(session.api().get("/api/auth/keys/")))
+                trusted = read_key_set(fetched)
+        verdict = verify_file(file, trusted)
+    except (OSError, ValueError, UnreadableFileError) as error:
         raise click.UsageError(f"cannot be verified: {error}") from None
     answer = {"holds": verdict.holds, "summary": verdict.summary, "findings": list(verdict.findings)}
     lines = [*(f"FALSE  {finding}" for finding in verdict.findings), f"{'true' if verdict.holds else 'FALSE'}: {verdict.summary}"]
     show(session, answer, "\n".join(lines))
     if not verdict.holds:
         context.exit(REFUSED)
-
-
-def _fetched_keys(session: Session, reader: Any) -> Any:
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "keys.json"
-        path.write_text(json.dumps(session.api().get("/api/auth/keys/")))
-        return reader.read_key_set(path)

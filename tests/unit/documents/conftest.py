@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from charging_cli.verifier.verify import Verdict, verify_file
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from services.vendor_credit.domain.ledger import Account, Entry, EntryKind
@@ -15,7 +16,6 @@ from services.vendor_credit.domain.statements import Balance, Statement
 from shared.documents.chain import GENESIS_HASH
 from shared.documents.keys import document_keys, encode_key, key_id
 from shared.documents.signing import STATEMENT, DocumentSigner
-from shared.documents.verify import Verdict, verify_file
 from shared.peer_keys import write_peer_keys
 from shared.times import rfc3339
 

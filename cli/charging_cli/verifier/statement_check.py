@@ -4,15 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from charging.vendor_credit.v1.vendor_credit_pb2 import VendorEntryKind
-
-from shared.documents.chain import entry_hash
+from charging_cli.verifier.chain import KINDS, entry_hash
 
 FINDINGS_MAX = 20
 """Enough to see what was done to a statement; a file that is altogether false would have one for each line."""
-
-_PREFIX = "VENDOR_ENTRY_KIND_"
-_KINDS = {name.removeprefix(_PREFIX).lower(): number for name, number in VendorEntryKind.items() if number}
 
 
 class StatementCheck:
@@ -62,7 +57,7 @@ class StatementCheck:
             self._find(f"{name}: entry {self._seq + 1} was expected here")
         if row["vendor"] != self._vendor_id:
             self._find(f"{name}: belongs to vendor {row['vendor']}")
-        expected = entry_hash(self._hash, _integer(row["vendor"]), seq, amount, balance, _KINDS[row["kind"]], row["reference"], moment)
+        expected = entry_hash(self._hash, _integer(row["vendor"]), seq, amount, balance, KINDS[row["kind"]], row["reference"], moment)
         if digest != expected.hex():
             before = f", unless entry {self._seq} was altered together with its hash" if self._seen > 1 else ""
             self._find(f"{name}: its content and its hash do not belong together{before}")

@@ -1,13 +1,5 @@
-"""Verify a statement or receipt without the system that made it.
+"""Verify a statement or receipt without the system that made it."""
 
-    python -m shared.documents.verify statement.ndjson --keys keys.json
-
-`keys.json` is the answer of `GET /api/auth/keys/`, kept from a time when it was trusted. Exits 0 when everything holds, 1 when something
-does not, 2 when the files cannot be read.
-"""
-
-import argparse
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +7,9 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from shared.documents.files import Document, UnreadableFileError, read_document
-from shared.documents.keys import read_key_set
-from shared.documents.signing import RECEIPT, STATEMENT, ForgedError, signed_facts, typ_of
-from shared.documents.statement_check import StatementCheck
+from charging_cli.verifier.files import Document, read_document
+from charging_cli.verifier.signatures import RECEIPT, STATEMENT, ForgedError, signed_facts, typ_of
+from charging_cli.verifier.statement_check import StatementCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +60,3 @@ def _differences(signed: Mapping[str, Any], shown: Mapping[str, Any]) -> list[tu
         for name in sorted({*signed, *shown})
         if signed.get(name) != shown.get(name) or (name in signed) != (name in shown)
     ]
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m shared.documents.verify", description="Verify a statement or receipt offline.")
-    parser.add_argument("file", type=Path, help="the document: lines of JSON (application/x-ndjson) or one JSON text")
-    parser.add_argument("--keys", type=Path, required=True, help="the key set, as GET /api/auth/keys/ answers it")
-    options = parser.parse_args(arguments)
-    try:
-        verdict = verify_file(options.file, read_key_set(options.keys))
-    except (OSError, ValueError, UnreadableFileError) as error:
-        print(f"cannot be verified: {error}", file=sys.stderr)
-        return 2
-    for finding in verdict.findings:
-        print(f"FALSE  {finding}")
-    print(f"{'true' if verdict.holds else 'FALSE'}: {verdict.summary}")
-    return 0 if verdict.holds else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
