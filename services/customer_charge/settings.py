@@ -30,4 +30,7 @@ class CustomerChargeSettings(DatabaseSettings):
     webhook_disable_days: Annotated[int, Field(ge=1, le=30)] = 5
     """After so many days without one success an endpoint is disabled."""
 
+    sandbox: bool = False
+    """Whether events of the sandbox's customer with duplicate events are posted to webhooks twice. In the development profile only."""
+
     worker_threads: Annotated[int, Field(ge=1, le=64)] = 4

@@ -61,7 +61,7 @@ async def endpoint_for(money: Money, vendor_id: int, url: str, *, after: int | N
     """Make an endpoint; return it and its secret."""
     shown, stored = SAFE.make()
     made = await change_webhooks.create_endpoint(
-        money.charges, vendor_id=vendor_id, url=url, types=list(types), description="", after=after, secret=stored
+        money.charges, vendor_id=vendor_id, url=url, types=list(types), description="", after=after, secret=stored, actor="user:9"
     )
     return made, shown
 
@@ -154,7 +154,9 @@ async def test_an_endpoint_that_is_gone_is_disabled_until_it_is_enabled(money: M
     assert (gone.state, gone.disabled_reason) == (EndpointState.DISABLED, "it answered 410 Gone")
     await make_due(money, endpoint)
     assert await deliver_events(delivery_of(money), endpoint.id) == 0
-    await change_webhooks.update_endpoint(money.charges, endpoint.id, None, url=None, types=(), description=None, enabled=True)
+    await change_webhooks.update_endpoint(
+        money.charges, endpoint.id, None, url=None, types=(), description=None, enabled=True, actor="user:9"
+    )
     assert await deliver_events(delivery_of(money), endpoint.id) == 2
     assert receiver.numbers == [1, 1, 2]
 
@@ -182,7 +184,9 @@ async def test_what_is_no_http_is_a_failed_attempt(money: Money, receiver: Recei
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         nowhere = f"http://127.0.0.1:{unused.getsockname()[1]}/"
-        await change_webhooks.update_endpoint(money.charges, endpoint.id, None, url=nowhere, types=(), description=None, enabled=None)
+        await change_webhooks.update_endpoint(
+            money.charges, endpoint.id, None, url=nowhere, types=(), description=None, enabled=None, actor="user:9"
+        )
         await make_due(money, endpoint)
         await deliver_events(delivery_of(money), endpoint.id)
     failed = await now_of(money, endpoint)
@@ -198,7 +202,7 @@ async def test_a_range_is_replayed_before_the_feed_goes_on(money: Money, receive
     delivery = delivery_of(money)
     await deliver_events(delivery, endpoint.id)
     await charged(money, 1, vendor_id=vendor_id)
-    await change_webhooks.replay_events(money.charges, endpoint.id, None, 2, 4)
+    await change_webhooks.replay_events(money.charges, endpoint.id, None, 2, 4, "user:9")
     await deliver_events(delivery, endpoint.id)
     assert receiver.numbers == [1, 2, 3, 4, 5, 2, 3, 4, 6]
     first, again = receiver.messages[1], receiver.messages[5]
@@ -213,7 +217,7 @@ async def test_after_a_rotation_both_secrets_verify(money: Money, receiver: Rece
     vendor_id = await charged(money, 1)
     endpoint, old = await endpoint_for(money, vendor_id, receiver.url)
     new, stored = SAFE.make()
-    await change_webhooks.rotate_secret(money.charges, endpoint.id, None, stored)
+    await change_webhooks.rotate_secret(money.charges, endpoint.id, None, stored, "user:9")
     await deliver_events(delivery_of(money), endpoint.id)
     for secret in (old, new):
         receiver.messages[0].verify(secret)

@@ -96,6 +96,41 @@ def test_a_charge_is_tried_dry_noted_reversed_and_resolved(run: Run, office: Off
     assert data(run("request", "cancel", str(request["id"]), "--json"))["status"] == "cancelled"
 
 
+def test_a_duplicate_is_refused_within_the_window_unless_it_is_meant(run: Run, partner: Partner, operator: str) -> None:
+    """The window is an option of the vendor, the leave one of the charge."""
+    vendor, customer = str(partner.vendor), str(partner.customer)
+    changed = data(
+        run("vendor", "update", vendor, "--duplicate-window", "600", "--low-balance-threshold", "5", "--json", "--token", operator)
+    )
+    assert (changed["duplicate_window_seconds"], changed["low_balance_threshold"]) == (600, 5)
+    run("charge", vendor, customer, "3")
+    assert data(run("charge", vendor, customer, "3", "--json", status=1))["failure"]["reason"] == "duplicate_charge"
+    assert data(run("charge", vendor, customer, "3", "--allow-duplicate", "--json"))["status"] == "succeeded"
+    run("vendor", "update", vendor, "--duplicate-window", "86401", "--token", operator, status=2)
+
+
+def test_a_list_of_charges_is_compared_with_the_services(run: Run, partner: Partner, tmp_path: Path) -> None:
+    """The result of a bulk run agrees; a changed one names its line, and the exit status says so."""
+    period = ("--vendor", str(partner.vendor), "--from", "2026-01-01T00:00:00Z", "--to", "2999-01-01T00:00:00Z")
+    file = written(tmp_path, partner, range(1, 6))
+    run("bulk", str(file))
+    results, output = tmp_path / f"{file.name}.results.csv", tmp_path / "discrepancies.csv"
+    assert "both say the same" in run("reconcile", str(results), *period).stdout
+    lines = results.read_text().splitlines()
+    wrong = lines[3].replace("succeeded", "failed")
+    results.write_text("\n".join([lines[0], lines[1], wrong, lines[1], lines[4]]) + "\n")
+    outcome = run("reconcile", str(results), *period, "--output", str(output), "--json", status=1)
+    found = json.loads(outcome.stdout)
+    assert [each["kind"] for each in found["results"]] == ["differing", "duplicate", "only_ours", "only_ours"]
+    assert (found["results"][0]["line"], found["results"][0]["fields"]) == (4, ["status"])
+    assert (found["data"]["matched"], found["data"]["only_ours"]) == (2, 2)
+    assert [row["kind"] for row in csv.DictReader(output.open())] == [each["kind"] for each in found["results"]]
+    results.write_text("idempotency_key,amount\nk,x\n")
+    assert "line 2, amount" in run("reconcile", str(results), *period, status=1).stderr
+    results.write_text("branch\nx\n")
+    run("reconcile", str(results), *period, status=2)
+
+
 def test_a_feed_is_read_on_where_it_was_left(run: Run, partner: Partner, tmp_path: Path) -> None:
     """Once each, in order, over two runs with one cursor."""
     cursor = tmp_path / "cursor"

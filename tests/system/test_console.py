@@ -176,6 +176,11 @@ def test_vendors_are_found_shown_and_suspended_and_their_names_stay_text(tab: Ta
     tab.page.get_by_role("button", name="Resume").click()
     tab.page.get_by_role("dialog").get_by_role("button", name="Resume").click()
     wait_until(lambda: not office.get(f"/api/vendor/{partner.vendor}/")["data"]["suspended"], "the vendor to be let go")
+    tab.page.get_by_role("button", name="Edit").click()
+    tab.page.get_by_label("Duplicate window").fill("90")
+    tab.page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    expect(tab.page.get_by_text("90 s", exact=True)).to_be_visible()
+    assert office.get(f"/api/vendor/{partner.vendor}/")["data"]["duplicate_window_seconds"] == 90
 
 
 def test_a_charge_is_found_and_every_step_of_it_shown_with_its_time(tab: Tab, url: str, office: Office, partner: Partner) -> None:

@@ -39,6 +39,7 @@ class WebhookServicer(webhooks_pb2_grpc.WebhookServiceServicer):
             description=request.description,
             after=request.after if request.HasField("after") else None,
             secret=stored,
+            actor=current_call().caller.subject,
         )
         return pb.CreateWebhookEndpointResponse(data=endpoint_message(endpoint), secret=shown)
 
@@ -68,24 +69,28 @@ class WebhookServicer(webhooks_pb2_grpc.WebhookServiceServicer):
             types=sorted(set(request.types)),
             description=request.description if request.HasField("description") else None,
             enabled=request.enabled if request.HasField("enabled") else None,
+            actor=current_call().caller.subject,
         )
         return pb.UpdateWebhookEndpointResponse(data=endpoint_message(endpoint))
 
     async def DeleteWebhookEndpoint(self, request: pb.DeleteWebhookEndpointRequest, context: Context) -> pb.DeleteWebhookEndpointResponse:
         """Remove an endpoint."""
-        await change_webhooks.remove_endpoint(self._database, request.id, current_call().caller.visible_vendors)
+        caller = current_call().caller
+        await change_webhooks.remove_endpoint(self._database, request.id, caller.visible_vendors, caller.subject)
         return pb.DeleteWebhookEndpointResponse()
 
     async def RotateWebhookSecret(self, request: pb.RotateWebhookSecretRequest, context: Context) -> pb.RotateWebhookSecretResponse:
         """Give an endpoint a new secret and show it, once."""
         shown, stored = self._new_secret()
-        endpoint = await change_webhooks.rotate_secret(self._database, request.id, current_call().caller.visible_vendors, stored)
+        caller = current_call().caller
+        endpoint = await change_webhooks.rotate_secret(self._database, request.id, caller.visible_vendors, stored, caller.subject)
         return pb.RotateWebhookSecretResponse(data=endpoint_message(endpoint), secret=shown)
 
     async def ReplayWebhookEvents(self, request: pb.ReplayWebhookEventsRequest, context: Context) -> pb.ReplayWebhookEventsResponse:
         """Send a range of events once more."""
+        caller = current_call().caller
         endpoint = await change_webhooks.replay_events(
-            self._database, request.id, current_call().caller.visible_vendors, request.first, request.last
+            self._database, request.id, caller.visible_vendors, request.first, request.last, caller.subject
         )
         return pb.ReplayWebhookEventsResponse(data=endpoint_message(endpoint))
 

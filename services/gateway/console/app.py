@@ -7,6 +7,7 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from services.gateway.http.asgi import Header, Receive, Response, Scope, Send
+from services.gateway.http.mounts import REQUEST_ID
 from services.gateway.http.problems import ProblemError
 
 PREFIX = "/console"
@@ -51,13 +52,13 @@ class Console:
 
     def _answer(self, scope: Scope) -> Response:
         if scope["method"] not in ("GET", "HEAD"):
-            return _problem("HTTP_METHOD_NOT_ALLOWED", "this path takes GET and HEAD", (b"allow", b"GET, HEAD"))
+            return _problem(scope, "HTTP_METHOD_NOT_ALLOWED", "this path takes GET and HEAD", (b"allow", b"GET, HEAD"))
         if scope["path"] == PREFIX:
             # Typed by people, and a page's own links would miss the folder without the slash.
             return Response(308, [(b"location", f"{PREFIX}/".encode()), *HEADERS])
         found = self._files.get(scope["path"])
         if found is None:
-            return _problem("PATH_NOT_FOUND", f"there is nothing at this path; the console is at {PREFIX}/")
+            return _problem(scope, "PATH_NOT_FOUND", f"there is nothing at this path; the console is at {PREFIX}/")
         return found.response(dict(scope["headers"]).get(b"if-none-match"))
 
 
@@ -83,5 +84,5 @@ def _assets(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, bytes]
             yield f"{prefix}{item.name}", item.read_bytes()
 
 
-def _problem(reason: str, detail: str, *headers: Any) -> Response:
-    return ProblemError.of(reason, detail, headers=headers).response("")
+def _problem(scope: Scope, reason: str, detail: str, *headers: Any) -> Response:
+    return ProblemError.of(reason, detail, headers=headers).response(scope["extensions"][REQUEST_ID])

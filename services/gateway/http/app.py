@@ -22,6 +22,7 @@ from services.gateway.http.problems import ProblemError
 from services.gateway.http.reference import reference_html
 from services.gateway.http.requests import Request
 from services.gateway.http.routes import Resource, Routes
+from services.gateway.http.stream_places import StreamPlaces
 from services.gateway.settings import GatewaySettings
 from shared.policy import RateLimitClass, policy_of
 from shared.transport.backend import Backend
@@ -48,7 +49,7 @@ def build_app(
     before a large body is taken. Raises ContractError for a contract that cannot be served, KeyError for a missing backend.
     """
     reader, writer = JsonReader(), JsonWriter()
-    addresses = ClientAddresses(settings.trusted_proxies)
+    addresses, places = ClientAddresses(settings.trusted_proxies), StreamPlaces()
     large_bodies = LargeBodies(verify)
     routes: Routes[Endpoint] = Routes()
     bindings = list(bindings_of(services))
@@ -59,6 +60,7 @@ def build_app(
             reader=reader,
             writer=writer,
             addresses=addresses,
+            places=places,
             timeout_seconds=settings.request_timeout_seconds,
             large_bodies=large_bodies,
         )

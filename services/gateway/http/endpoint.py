@@ -22,6 +22,7 @@ from services.gateway.http.preferences import preferred_wait_seconds
 from services.gateway.http.problems import ProblemError
 from services.gateway.http.requests import Request
 from services.gateway.http.row_stream import RowStream, row_stream_of
+from services.gateway.http.stream_places import StreamPlaces
 from services.gateway.http.success import cacheable_headers, location_rule, status_rule, trailer_headers
 from services.gateway.http.unreadable import UnreadableError
 from shared.errors import FieldViolation
@@ -44,6 +45,7 @@ class Endpoint:
         reader: JsonReader,
         writer: JsonWriter,
         addresses: ClientAddresses,
+        places: StreamPlaces,
         timeout_seconds: float,
         large_bodies: LargeBodies,
     ) -> None:
@@ -75,7 +77,7 @@ class Endpoint:
         self._wait_seconds_max = rules_of(wait_field).max if wait_field is not None else 0
         self._deprecation = _deprecation(binding)
         self._usual_headers = cacheable_headers(method)
-        self._rows = row_stream_of(method, writer)
+        self._rows = row_stream_of(method, writer, places)
         self._csv = csv_body_of(binding)
 
     async def answer(self, request: Request, values: tuple[str, ...]) -> Response:

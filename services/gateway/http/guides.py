@@ -13,6 +13,7 @@ DOCS = "/api/docs/"
 GUIDES: Mapping[str, str] = {
     "quick-start": "Quick start",
     "retries": "Idempotency and retries",
+    "webhooks": "Webhooks",
     "statements": "Statements and receipts",
     "reconciliation": "Reconciliation",
     "sandbox": "Sandbox",

@@ -6,6 +6,9 @@ from urllib.parse import unquote
 from services.gateway.http.asgi import App, Message, Response, Scope, Send
 from services.gateway.http.requests import Request
 
+REQUEST_ID = "charging.request_id"
+"""Under this name the scope's extensions hold the id that the request goes by, for answers that tell of a problem."""
+
 
 class MountedResponse(Response):
     """The answer of a mounted app: it sends itself (ASGI specification, HTTP message format 2.3)."""
@@ -42,4 +45,5 @@ def _scope(request: Request) -> Scope:
         "root_path": "",
         "headers": request.all_headers,
         "client": (request.peer, 0),
+        "extensions": {REQUEST_ID: request.request_id},
     }

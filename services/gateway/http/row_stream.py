@@ -13,31 +13,28 @@ from services.gateway.http.csv_rows import CsvRows
 from services.gateway.http.json_names import json_name
 from services.gateway.http.json_writer import JsonWriter, encode_json
 from services.gateway.http.negotiation import preferred_type
-from services.gateway.http.problems import ProblemError
 from services.gateway.http.requests import Request
+from services.gateway.http.stream_places import StreamPlaces, caller_of
 from services.gateway.http.streamed import StreamedResponse
 from shared.policy import field_at, http_facts_of, method_name, rules_of
 
 JSON, CSV, LINES = "application/json", "text/csv", "application/x-ndjson"
 STREAM_TYPES = (CSV, LINES)
 
-STREAMS_MAX = 32
-"""Streams of one endpoint in one process at a time: each holds a page in memory and asks for the next for as long as its client reads."""
-
 NEXT_PAGE = "next_page_token"
 FetchPage = Callable[[Message], Awaitable[Any]]
 """Asks for one page; returns the response message. Raises ProblemError."""
 
 
-def row_stream_of(method: MethodDescriptor, writer: JsonWriter) -> "RowStream | None":
+def row_stream_of(method: MethodDescriptor, writer: JsonWriter, places: StreamPlaces) -> "RowStream | None":
     """Return how a method's list is streamed, None where the contract says nothing of it. Raises ContractError."""
-    return RowStream(method, writer) if http_facts_of(method).HasField("row_stream") else None
+    return RowStream(method, writer, places) if http_facts_of(method).HasField("row_stream") else None
 
 
 class RowStream:
     """How one method's list is streamed. The memory it takes is that of one page, however long the list is."""
 
-    def __init__(self, method: MethodDescriptor, writer: JsonWriter) -> None:
+    def __init__(self, method: MethodDescriptor, writer: JsonWriter, places: StreamPlaces) -> None:
         facts = http_facts_of(method).row_stream
         try:
             rows = method.output_type.fields_by_name[facts.rows_field]
@@ -60,7 +57,7 @@ class RowStream:
         self._write_response = writer.for_message(method.output_type)
         self._left_out = {json_name(rows), NEXT_PAGE}
         self._file_name = _file_name(method)
-        self._open = 0
+        self._places = places
 
     def wanted(self, request: Request) -> str | None:
         """Return the media type of the stream that the request asks for, None when it asks for a page of JSON."""
@@ -72,10 +69,14 @@ class RowStream:
 
     async def respond(self, request: Request, media_type: str, message: Any, fetch: FetchPage, headers: list[Header]) -> StreamedResponse:
         """Ask for the first page and return the stream that begins with it. Raises ProblemError, also when too many streams are open."""
-        if self._open >= STREAMS_MAX:
-            raise ProblemError.of("OVERLOADED", "too many streams are open", headers=[(b"retry-after", b"1")])
-        message.page_size = self._page_size
-        first = await fetch(message)
+        place = self._places.take()
+        try:
+            message.page_size = self._page_size
+            first = await fetch(message)
+            place.belongs_to(caller_of(request))
+        except BaseException:
+            place.release()
+            raise
         suffix = b"csv" if media_type == CSV else b"ndjson"
         head = [
             *headers,
@@ -83,16 +84,8 @@ class RowStream:
             (b"content-disposition", b'attachment; filename="%s.%s"' % (self._file_name, suffix)),
             (b"vary", b"accept"),
         ]
-        pieces = self._counted(self._as_csv(first, message, fetch) if media_type == CSV else self._as_lines(first, message, fetch))
-        return StreamedResponse(200, head, pieces=pieces)
-
-    async def _counted(self, pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-        self._open += 1
-        try:
-            async for piece in pieces:
-                yield piece
-        finally:
-            self._open -= 1
+        pieces = self._as_csv(first, message, fetch) if media_type == CSV else self._as_lines(first, message, fetch)
+        return StreamedResponse(200, head, pieces=pieces, ended=place.release)
 
     async def _as_csv(self, first: Any, message: Any, fetch: FetchPage) -> AsyncGenerator[bytes, None]:
         yield self._csv.header() + (self._csv.edge(self._first(first)) if self._first is not None else b"")

@@ -17,7 +17,7 @@ class Script(Enum):
     REPLY_DROPPED = "It succeeds; the first time a key is used, the connection ends without an answer."
     LIMITED = "The first time a key is used it is answered 429 `RATE_LIMITED`, and nothing is done."
     UNAVAILABLE = "The first time a key is used it is answered 503 `UNAVAILABLE`, and nothing is done."
-    DUPLICATE_EVENT = "It succeeds, and `GET /api/events/` lists its event twice, under the same number."
+    DUPLICATE_EVENT = "It succeeds; `GET /api/events/` lists its event twice and webhooks bring it twice, under the same number."
 
 
 CUSTOMERS: Mapping[str, Script] = {

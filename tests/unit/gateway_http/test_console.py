@@ -1,5 +1,6 @@
 """The console's files: how they are served, and what must never be in them."""
 
+import json
 import re
 from importlib.resources import files
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from services.gateway.console.app import Console
+from services.gateway.http.mounts import REQUEST_ID
 
 ASSETS = Path(str(files("services.gateway.console").joinpath("assets")))
 SCRIPTS = sorted(ASSETS.rglob("*.js"))
@@ -23,7 +25,7 @@ async def ask(path: str, method: str = "GET", headers: tuple[tuple[bytes, bytes]
     async def receive() -> Any:
         raise AssertionError("nothing is read")
 
-    await Console()({"type": "http", "path": path, "method": method, "headers": headers}, receive, send)
+    await Console()({"type": "http", "path": path, "method": method, "headers": headers, "extensions": {REQUEST_ID: "r-1"}}, receive, send)
     return sent[0]["status"], dict(sent[0]["headers"]), sent[1]["body"]
 
 
@@ -71,6 +73,13 @@ async def test_head_has_the_length_and_no_body() -> None:
 async def test_everything_else_is_refused(path: str, method: str, status: int) -> None:
     """Files are found by name in a table, never by a path on the disk."""
     assert (await ask(path, method))[0] == status
+
+
+@pytest.mark.parametrize(("path", "method"), [("/console/nothing.js", "GET"), ("/console/", "POST")])
+async def test_a_problem_tells_the_id_of_its_request(path: str, method: str) -> None:
+    """In the document and as a header, as everywhere."""
+    _, headers, body = await ask(path, method)
+    assert (json.loads(body)["request_id"], headers[b"x-request-id"]) == ("r-1", b"r-1")
 
 
 def test_the_page_holds_no_script_style_or_handler_and_names_only_files_of_its_own() -> None:

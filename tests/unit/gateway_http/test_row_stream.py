@@ -4,9 +4,11 @@ import asyncio
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import jwt
 import pytest
 from charging.vendor_credit.v1 import statements_pb2, vendor_credit_pb2
 
@@ -15,7 +17,8 @@ from services.gateway.http.json_writer import JsonWriter
 from services.gateway.http.negotiation import preferred_type
 from services.gateway.http.problems import ProblemError
 from services.gateway.http.requests import ClientLeftError, Request
-from services.gateway.http.row_stream import CSV, JSON, LINES, STREAMS_MAX
+from services.gateway.http.row_stream import CSV, JSON, LINES
+from services.gateway.http.stream_places import PLACES, PLACES_OF_CALLER
 from shared.errors import InvalidArgument, Unavailable
 from shared.transport.backend import Answer
 from tests.unit.gateway_http.conftest import Client
@@ -46,7 +49,8 @@ class Pages:
 class Wire:
     """What a connection takes, and a client that may leave."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self.name = name
         self.sent: list[Any] = []
         self.left = False
         self.on_piece: Callable[[int], None] = lambda count: None
@@ -59,9 +63,11 @@ class Wire:
         self.on_piece(len(self.sent))
         await asyncio.sleep(0)
 
-    async def get(self, client: Client, target: str, accept: str, method: str = "GET") -> None:
-        """Send a request."""
-        request = Request.read(method, target.encode(), [(b"accept", accept.encode())], "192.0.2.7")
+    async def get(self, client: Client, target: str, accept: str, method: str = "GET", caller: str = "user:1") -> None:
+        """Send a request; who calls is said by a token that a service would find to be good."""
+        token = jwt.encode({"sub": caller, "jti": self.name}, "k" * 32, algorithm="HS256")
+        headers = [(b"accept", accept.encode()), (b"authorization", f"Token {token}".encode())]
+        request = Request.read(method, target.encode(), headers, "192.0.2.7")
         response = await client.door.answer(request)
         await response.send(self.send, without_body=method == "HEAD")
 
@@ -215,31 +221,67 @@ async def test_head_asks_for_one_page_and_sends_none(client: Client) -> None:
     assert (wire.headers[b"content-type"][:8], wire.body, len(client.backend.calls)) == (b"text/csv", b"", 1)
 
 
-async def test_too_many_streams_are_refused(client: Client) -> None:
-    """Each holds a page; one more than allowed is 503, and when one ends the next may begin."""
+async def opened(client: Client, callers: list[str]) -> tuple[asyncio.Event, list[asyncio.Task[None]], list[Wire]]:
+    """Open one stream for each caller, every one with a token of its own; they end when the event is set."""
     gate = asyncio.Event()
-    started = 0
 
     async def answer() -> Answer:
-        nonlocal started
-        started += 1
-        if started > STREAMS_MAX:
+        if client.last.request.page_token:
             await gate.wait()
         return Answer(0, message=page(range(1, 3), "" if gate.is_set() else "more").SerializeToString())
 
     client.backend.answer = answer
-    wires = [Wire() for _ in range(STREAMS_MAX)]
-    running = [asyncio.create_task(wire.get(client, ENTRIES, "text/csv")) for wire in wires]
-    while not all(len(wire.sent) >= 3 for wire in wires):  # noqa: ASYNC110 - the fake connection has no event to wait for
+    wires = [Wire(str(number)) for number in range(len(callers))]
+    tasks = [asyncio.create_task(wire.get(client, ENTRIES, "text/csv", caller=who)) for wire, who in zip(wires, callers, strict=True)]
+    while not all(len(wire.sent) >= 1 for wire in wires):  # noqa: ASYNC110 - the fake connection has no event to wait for
         await asyncio.sleep(0)
-    refused = Wire()
-    await refused.get(client, ENTRIES, "text/csv")
-    assert (refused.sent[0]["status"], refused.headers[b"retry-after"]) == (503, b"1")
+    return gate, tasks, wires
+
+
+async def test_one_caller_does_not_take_the_streams_of_others(client: Client) -> None:
+    """One more than a caller may have is 429 whatever token and list it is, another caller's opens, and places come back."""
+    gate, running, _ = await opened(client, ["user:1"] * PLACES_OF_CALLER)
+    entries = client.backend.answer
+    for target, answer in ((STATEMENT, statements_pb2.GetStatementResponse()), (ENTRIES, entries)):
+        client.backend.answer = answer
+        refused = Wire()
+        await refused.get(client, target, "text/csv")
+        assert (refused.sent[0]["status"], refused.headers[b"retry-after"]) == (429, b"1")
+        assert b"TOO_MANY_STREAMS" in refused.body
+    other = Wire()
+    waiting = asyncio.create_task(other.get(client, ENTRIES, "text/csv", caller="user:2"))
+    while not other.sent:  # noqa: ASYNC110 - the fake connection has no event to wait for
+        await asyncio.sleep(0)
+    assert other.sent[0]["status"] == 200
+    gate.set()
+    await asyncio.gather(*running, waiting)
+    for _ in range(PLACES_OF_CALLER + 1):
+        again = Wire()
+        await again.get(client, ENTRIES, "text/csv")
+        assert (again.sent[0]["status"], again.whole) == (200, True)
+
+
+async def test_too_many_streams_of_one_process_are_refused(client: Client) -> None:
+    """Also when they begin at the same moment: a place is taken before the first page is asked for."""
+    gate, running, wires = await opened(client, [f"user:{number % 10}" for number in range(PLACES + 1)])
+    assert Counter(wire.sent[0]["status"] for wire in wires) == {200: PLACES, 503: 1}
     gate.set()
     await asyncio.gather(*running)
-    again = Wire()
-    await again.get(client, ENTRIES, "text/csv")
-    assert (again.sent[0]["status"], again.whole) == (200, True)
+
+
+async def test_streams_that_never_begin_hold_no_place(client: Client) -> None:
+    """Refused by the service, asked for by HEAD, or of a client that is gone before the first byte."""
+    for _ in range(PLACES + 1):
+        client.backend.answer = Unavailable("down")
+        refused = Wire()
+        await refused.get(client, ENTRIES, "text/csv")
+        assert refused.sent[0]["status"] == 503
+        assert b"OVERLOADED" not in refused.body
+        client.backend.answer = page(range(1, 3))
+        await Wire().get(client, ENTRIES, "text/csv", method="HEAD")
+        gone = Wire()
+        gone.left = True
+        await gone.get(client, ENTRIES, "text/csv")
 
 
 async def test_a_page_of_json_stays_what_it_was(client: Client) -> None:

@@ -5,6 +5,7 @@ import { ask, field, notice, showProblem } from "../dialog.js";
 import { h, replace } from "../dom.js";
 import { badge, time } from "../format.js";
 import { remember } from "../names.js";
+import { duplicateWindow } from "./vendor_fields.js";
 import { balancePlot, figures, vendorEntries } from "./vendor_history.js";
 
 export function vendorPage(id) {
@@ -36,10 +37,11 @@ function edit(vendor) {
     fields: [
       field("Name", h("input", { name: "name", required: true, maxlength: 200, value: vendor.name })),
       field("Credit limit", h("input", { name: "limit", type: "number", min: 0, max: 1e12, step: 1, required: true, value: vendor.credit_limit, inputmode: "numeric" })),
+      duplicateWindow(vendor.duplicate_window_seconds),
     ],
     action: "Save",
-    act: async ({ name, limit }) => {
-      await patch(`/api/vendor/${vendor.id}/`, { name, credit_limit: Number(limit) });
+    act: async ({ name, limit, window }) => {
+      await patch(`/api/vendor/${vendor.id}/`, { name, credit_limit: Number(limit), duplicate_window_seconds: Number(window) });
       notice("Saved");
     },
   });

@@ -25,6 +25,7 @@ export function vendorHistory(id) {
 
 export function figures(vendor) {
   const shown = [["Balance", amount(vendor.balance)], ["Credit limit", amount(vendor.credit_limit)], ["Available", amount(vendor.available)]];
+  if (vendor.duplicate_window_seconds) shown.push(["Duplicates refused within", `${vendor.duplicate_window_seconds} s`]);
   return h("div", { class: "figures" }, shown.map(([term, value]) => h("div", {}, h("span", { class: "soft" }, term), h("strong", {}, value))),
     vendor.suspended && badge("suspended"));
 }

@@ -6,6 +6,7 @@ import { h } from "../dom.js";
 import { amount, badge, time } from "../format.js";
 import { list } from "../list.js";
 import { searchBox } from "../search.js";
+import { duplicateWindow } from "./vendor_fields.js";
 
 export function vendorsPage(query) {
   const search = searchBox("Name or number", query.get("search") ?? "", () => found.reload());
@@ -34,10 +35,11 @@ function create() {
     fields: [
       field("Name", h("input", { name: "name", required: true, maxlength: 200 })),
       field("Credit limit", h("input", { name: "limit", type: "number", min: 0, max: 1e12, step: 1, value: 0, required: true, inputmode: "numeric" }), "How far below 0 the balance may fall, in minor units."),
+      duplicateWindow(0),
     ],
     action: "Create",
-    act: async ({ name, limit }) => {
-      const { data } = await post("/api/vendor/", { name, credit_limit: Number(limit) }, key);
+    act: async ({ name, limit, window }) => {
+      const { data } = await post("/api/vendor/", { name, credit_limit: Number(limit), duplicate_window_seconds: Number(window) }, key);
       notice(`Vendor ${data.id} is created`);
       location.hash = `#/vendors/${data.id}`;
     },
