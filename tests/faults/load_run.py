@@ -37,7 +37,7 @@ ROUNDS_PER_STACK = 6
 
 CHARGES_PER_SECOND = 500.0
 BULK_SHARE = 0.25
-BULK_MAX = 80
+BULK_MAX = 120
 """Something that a charge needs is dead for half of the time or more: large bulk calls carry many in what is left."""
 
 WEBHOOK_TYPES = ("charge_failed", "charge_reversed", "credit_confirmed", "balance_low")
