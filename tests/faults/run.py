@@ -9,7 +9,7 @@ from random import Random
 
 from shared.local.stack import Stack
 from tests.faults.books import check_all_books
-from tests.faults.facts import Facts, count_unsettled, read_facts
+from tests.faults.facts import Facts, count_unsettled, read_facts, read_feed_heads
 from tests.faults.history import Line
 from tests.faults.judge import judge
 from tests.faults.model_feeds import Message, replay_webhooks
@@ -95,7 +95,7 @@ def _at_rest(stack: Stack, world: World, work: Workload, healed_at: datetime) ->
         wait_delivered(stack, world.told)
         messages = list(work.receiver.messages)
         facts = read_facts(url, world.vendors)
-        if facts.at_rest and facts.feed_heads == read_facts(url, world.vendors).feed_heads and messages == work.receiver.messages:
+        if facts.at_rest and facts.feed_heads == read_feed_heads(url, world.vendors) and messages == work.receiver.messages:
             break
     return quiet_seconds, facts, messages
 
