@@ -15,8 +15,8 @@ STATE := $(or $(CHARGING_STATE_DIR),.charging)
 WITH_STACK = test -r $(STATE)/env || { echo "nothing runs in $(STATE): start it with 'make run' in another terminal" >&2; exit 1; }; \
 	caller=$$(export -p); set -a; . $(STATE)/env; eval "$$caller"; set +a;
 
-.PHONY: help setup run demo test test-faults test-harness test-load test-ha audit backup restore bench check lint format types proto proto-lint stubs cli psql \
-	grpcurl-examples up down clean lock
+.PHONY: help setup run demo test test-faults test-harness test-load test-ha dependency-audit audit backup restore bench check lint format types proto \
+	proto-lint stubs cli psql grpcurl-examples up down clean lock
 
 help: ## show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ test-load: $(STAMP) ## random kills of everything for LOAD_SECONDS=3600, seed af
 
 test-ha: $(STAMP) ## lose the database's machine under load HA_KILLS=20 times, with a synchronous standby and without
 	HA_KILLS=$(or $(HA_KILLS),20) $(BIN)/python -m pytest -s tests/ha $(PYTEST_ARGS)
+
+dependency-audit: $(STAMP) ## look at every locked package: withdrawn, licence, known vulnerabilities; AUDIT_FEED=required insists on the last
+	@$(BIN)/python scripts/dependency_audit.py
 
 audit: $(STAMP) ## check every entry of both services' books in the running stack
 	@$(WITH_STACK) exec $(BIN)/python -m services.customer_charge.audit

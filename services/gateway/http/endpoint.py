@@ -150,10 +150,13 @@ class Endpoint:
             raise ProblemError.of("INVALID_ARGUMENT", "the body is missing", errors=errors)
 
     def _apply_preference(self, request: Request, message: Message) -> int | None:
-        """Fill the wait of a request from its Prefer header and return the seconds applied; a wait in the body itself comes first."""
+        """Fill the wait of a request from its Prefer header and return the seconds applied.
+
+        A wait in the body itself comes first, also one that the service will refuse.
+        """
         header = request.headers.get(b"prefer")
         wanted = preferred_wait_seconds(header.decode("latin-1")) if header is not None else None
-        if wanted is None or self._wait(message):
+        if wanted is None or getattr(message, WAIT_FIELD):
             return None
         applied = min(wanted, self._wait_seconds_max)
         setattr(message, WAIT_FIELD, applied)

@@ -44,8 +44,9 @@ class Schemas:
         return self._object(message, True, elsewhere) if elsewhere else self._reference(message, request=True)
 
     def parameter(self, field: FieldDescriptor) -> Schema:
-        """Return the schema of a path variable or query parameter."""
-        return self._field(field, request=True, described=False)
+        """Return the schema of a path variable or query parameter. A list that is there has an item: an empty one cannot be written."""
+        schema = self._field(field, request=True, described=False)
+        return schema | {"minItems": 1} if field.is_repeated else schema
 
     def _reference(self, message: Descriptor, *, request: bool) -> Schema:
         key = (message.full_name, request)

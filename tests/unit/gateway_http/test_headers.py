@@ -125,6 +125,13 @@ async def test_a_wait_out_of_range_does_not_stretch_the_deadline(client: Client)
     assert client.last.timeout_seconds == client.settings.request_timeout_seconds + 30
 
 
+async def test_a_preference_covers_no_wait_that_is_wrong(client: Client) -> None:
+    """A wait below 0 in the body reaches the service, which refuses it, whatever the header prefers."""
+    await client.post(CHARGE, '{"vendor": 1, "customer": 1, "amount": 1, "wait": -1}', prefer="wait=5")
+    assert client.last.request.wait_seconds == -1
+    assert client.last.timeout_seconds == client.settings.request_timeout_seconds
+
+
 async def test_a_method_that_cannot_wait_ignores_the_preference(client: Client) -> None:
     """Prefer is never an error."""
     reply = await client.get("/api/customer/", prefer="wait=5")
