@@ -26,6 +26,7 @@ from shared import clock
 from shared.clock import utc_now
 from shared.crash_points import arm
 from shared.database import Database
+from shared.errors import Unavailable
 from shared.guards import peer_tokens
 from shared.settings import load_settings
 from shared.transport.channels import open_channel
@@ -39,6 +40,13 @@ UPDATE customer_charge.books_check
 SET charge_id = '00000000-0000-0000-0000-000000000000', reversal_id = '00000000-0000-0000-0000-000000000000'
 """
 
+TURNS_MAX = 60
+PAUSE_SECONDS = 0.5
+"""The scheduler would come again in a minute when something is out of reach; here it comes sooner."""
+
+CHILD_SECONDS_MAX = 60
+"""After which a child is ended by its alarm, whatever it waits for."""
+
 AHEAD = timedelta(minutes=5)
 """Charges younger than two minutes are left to the next check: for this one all that exist are older."""
 
@@ -51,16 +59,29 @@ async def check_once() -> None:
     tokens = peer_tokens(charge_settings, "scheduler")
     vendors = Database(vendor_settings.database_url, vendor_settings.database_schema, pool_size=2, application_name=CHECK)
     charges = Database(charge_settings.database_url, charge_settings.database_schema, pool_size=2, application_name=CHECK)
-    await vendors.open()
-    await charges.open()
-    async with open_channel(charge_settings.vendor_credit_address) as channel, open_channel(charge_settings.identity_address) as identity:
-        ledger = VendorCreditClient(channel, lambda: tokens.token("vendor_credit"))
-        logs = AuditLogs(charges, channel, identity, tokens)
-        checker = BooksChecker(vendors, charges, ledger, logs, BooksMetrics(CollectorRegistry()), actor=ACTOR)
-        await expire_credit_requests(vendors, days=vendor_settings.credit_request_expiry_days, actor=ACTOR, now=utc_now())
-        await checker.run_once()
-    await vendors.close()
-    await charges.close()
+    try:
+        await vendors.open()
+        await charges.open()
+        async with (
+            open_channel(charge_settings.vendor_credit_address, charge_settings.tls) as channel,
+            open_channel(charge_settings.identity_address, charge_settings.tls) as identity,
+        ):
+            ledger = VendorCreditClient(channel, lambda: tokens.token("vendor_credit"))
+            logs = AuditLogs(charges, channel, identity, tokens)
+            checker = BooksChecker(vendors, charges, ledger, logs, BooksMetrics(CollectorRegistry()), actor=ACTOR)
+            for turn in range(1, TURNS_MAX + 1):
+                try:
+                    await expire_credit_requests(vendors, days=vendor_settings.credit_request_expiry_days, actor=ACTOR, now=utc_now())
+                    await checker.run_once()
+                except Unavailable:
+                    if turn == TURNS_MAX:
+                        raise
+                    await asyncio.sleep(PAUSE_SECONDS)
+                else:
+                    return
+    finally:
+        await vendors.close()
+        await charges.close()
 
 
 def die_at(folder: CrashFolder, point: str, admin_url: str) -> str:
@@ -71,6 +92,7 @@ def die_at(folder: CrashFolder, point: str, admin_url: str) -> str:
         folder.arm(point, CHECK)
     child = os.fork()
     if not child:
+        signal.alarm(CHILD_SECONDS_MAX)
         try:
             asyncio.run(check_once())
         except BaseException as error:
