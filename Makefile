@@ -15,8 +15,8 @@ STATE := $(or $(CHARGING_STATE_DIR),.charging)
 WITH_STACK = test -r $(STATE)/env || { echo "nothing runs in $(STATE): start it with 'make run' in another terminal" >&2; exit 1; }; \
 	caller=$$(export -p); set -a; . $(STATE)/env; eval "$$caller"; set +a;
 
-.PHONY: help setup run demo test test-faults test-harness test-load test-ha dependency-audit audit backup restore bench check lint format types proto \
-	proto-lint stubs cli psql grpcurl-examples up down clean lock
+.PHONY: help release test-upgrade proto-breaking setup run demo test test-faults test-harness test-load test-ha dependency-audit audit backup restore bench check lint format types \
+	proto proto-lint stubs cli psql grpcurl-examples up down clean lock
 
 help: ## show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -57,6 +57,12 @@ test-ha: $(STAMP) ## lose the database's machine under load HA_KILLS=20 times, w
 dependency-audit: $(STAMP) ## look at every locked package: withdrawn, licence, known vulnerabilities; AUDIT_FEED=required insists on the last
 	@$(BIN)/python scripts/dependency_audit.py
 
+test-upgrade: $(STAMP) ## the services of UPGRADE_FROM (unset: the last release tag, else the parent commit) beside those of today
+	$(BIN)/python -m pytest -rsP --timeout=0 tests/system/test_upgrade.py $(PYTEST_ARGS)
+
+release: $(STAMP) ## build wheels, source archive, notes, bill of materials and, where Docker runs, the image into dist/release/
+	$(BIN)/python -m scripts.release $(RELEASE_ARGS)
+
 audit: $(STAMP) ## check every entry of both services' books in the running stack
 	@$(WITH_STACK) exec $(BIN)/python -m services.customer_charge.audit
 
@@ -69,12 +75,13 @@ restore: $(STAMP) ## put the stopped stack's database back to TARGET_TIME from B
 bench: $(STAMP) ## measure, each figure beside the textbook way in the same run
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
-check: lint types proto-lint ## everything that is checked without running the system
+check: lint types proto-lint proto-breaking ## everything that is checked without running the system
 	$(BIN)/python scripts/generate_stubs.py --check
 
 lint: $(STAMP) ## style and common mistakes
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/python scripts/check_migrations.py
 
 format: $(STAMP) ## rewrite the code in the house style
 	$(BIN)/ruff format .
@@ -90,6 +97,9 @@ proto: $(STAMP) ## generate the stubs from protos/
 proto-lint: $(STAMP) ## style of the protos
 	$(BIN)/python scripts/generate_stubs.py --stage-only
 	cd build/protos && $(CURDIR)/$(BIN)/buf lint && $(CURDIR)/$(BIN)/buf format --diff --exit-code --path charging
+
+proto-breaking: $(STAMP) ## what would break clients of the last release (protos/released.binpb)
+	$(BIN)/python scripts/proto_breaking.py
 
 stubs: $(STAMP) ## build the wheel of the client stubs into dist/
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist shared/stubs
