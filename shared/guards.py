@@ -44,6 +44,7 @@ class Guards:
         self._streams = StreamGuard(
             self._authenticator, registry, total_max=settings.streams_max, principal_max=settings.streams_per_principal_max
         )
+        self._envelopes, self._envelope_entry = envelope_servicer()
         self._gate: Gate = build_gate(settings, observe=self.observer("admission"))
 
     def observer(self, batcher: str) -> Callable[[int], None]:
@@ -52,7 +53,6 @@ class Guards:
 
     def table(self, servicers: Sequence[Servicer]) -> MethodTable:
         """Return every method of the servicers, and the envelope, behind one chain of guards, listed outermost first."""
-        envelope, envelope_entry = envelope_servicer()
         chain = [
             ContextInterceptor(log_success=self._settings.log_level == "DEBUG"),
             MetricsInterceptor(self._registry),
@@ -66,8 +66,8 @@ class Guards:
             AuthorizationInterceptor(),
             AdmissionInterceptor(self._gate),
         ]
-        envelope.table = MethodTable([*servicers, envelope_entry], chain, self._streams)
-        return envelope.table
+        self._envelopes.table = MethodTable([*servicers, self._envelope_entry], chain, self._streams)
+        return self._envelopes.table
 
     @property
     def open_streams(self) -> int:
@@ -75,8 +75,9 @@ class Guards:
         return self._streams.open_now
 
     def end_streams(self) -> None:
-        """End all streams softly and open no more: this process leaves."""
+        """End all streams softly and open no more: this process leaves. Peers are told to send their envelopes elsewhere."""
         self._streams.end_all()
+        self._envelopes.leave()
 
     def caller_of(self, authorization: str) -> str | None:
         """Return the subject of a token that this process can verify at once, None for any other; `authorization` is the whole header."""

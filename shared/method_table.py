@@ -13,6 +13,7 @@ import grpc
 from grpc_interceptor.server import AsyncServerInterceptor
 
 from shared.policy import MethodPolicy, UnguardedMethodError, checked_policy, find_method
+from shared.principal import Role
 from shared.streams import StreamGuard
 
 Servicer = tuple[Callable[[Any, Any], None], object]
@@ -69,16 +70,21 @@ def _fold(
 
     Each layer is one call of `intercept`; the library's own folding would add a coroutine of its own to each of them. The folded handler
     takes the request as bytes: reading it is a guard's work too. A handler that streams is called once as well, by the stream guard, which
-    returns when the stream has ended: so every layer lasts as long as the stream does.
+    returns when the stream has ended: so every layer lasts as long as the stream does. One that also takes a stream reads and writes it by
+    its context: what opens it is taken for an empty request, and is all that the guards see of it. So it must be for peers only.
     """
+    both_ways: Callable[..., Any] | None = handler.stream_stream
+    if both_ways is not None:
+        if checked_policy(find_method(name)).roles != {Role.PEER}:
+            raise UnguardedMethodError(f"{name} takes a stream, and not only from peers")
+        return _fold_both_ways(_layered(name, both_ways, interceptors), handler)
     serve: Callable[..., Any] | None = handler.unary_unary
     streaming: Any = handler.unary_stream  # the type stubs know only handlers that are not async
     if streaming is not None and streams is not None:
         serve = streams.serving(streaming)
     if serve is None:
         raise UnguardedMethodError(f"{name} is of a kind that there is no guard for")
-    for interceptor in reversed(interceptors):
-        serve = _layer(interceptor.intercept, serve, name)
+    serve = _layered(name, serve, interceptors)
     make = grpc.unary_unary_rpc_method_handler if handler.unary_unary is not None else grpc.unary_stream_rpc_method_handler
     return make(_as_coroutine_function(serve), request_deserializer=None, response_serializer=handler.response_serializer)
 
@@ -86,12 +92,28 @@ def _fold(
 def _unread(handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
     """Return the handler as a server has it call by call: served as soon as a call begins, before its request has arrived.
 
-    To the server it is a method with a stream of requests; the guard of arrival reads the one there is, from callers that may call.
+    To the server it is a method with a stream of requests; the guard of arrival reads the one there is, from callers that may call. One that
+    takes a stream reads that by itself.
     """
+    if handler.stream_stream is not None:
+        return handler
     one = handler.unary_unary is not None
     make = grpc.stream_unary_rpc_method_handler if one else grpc.stream_stream_rpc_method_handler
     serve: Any = handler.unary_unary if one else handler.unary_stream
     return make(serve, request_deserializer=None, response_serializer=handler.response_serializer)
+
+
+def _fold_both_ways(serve: Callable[..., Any], handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
+    async def handle(_requests: object, context: object) -> None:
+        await serve(b"", context)
+
+    return grpc.stream_stream_rpc_method_handler(handle, request_deserializer=None, response_serializer=handler.response_serializer)
+
+
+def _layered(name: str, serve: Callable[..., Any], interceptors: Sequence[AsyncServerInterceptor]) -> Callable[..., Any]:
+    for interceptor in reversed(interceptors):
+        serve = _layer(interceptor.intercept, serve, name)
+    return serve
 
 
 def _layer(intercept: Callable[..., Any], serve: Callable[..., Any], name: str) -> Callable[..., Any]:

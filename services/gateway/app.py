@@ -106,6 +106,7 @@ class GatewayApp:
         for remote in self._remotes.values():
             remote.backend.stop_waiting()
         await self.http_server.stop()
+        self._guards.end_streams()
         await self.grpc_server.stop(self._settings.drain_seconds)
         for remote in self._remotes.values():
             await remote.close()

@@ -76,6 +76,7 @@ class VendorCreditApp:
 
     async def stop(self) -> None:
         """Drain the calls in flight and close everything they used."""
+        self._guards.end_streams()
         await self.server.stop(self._settings.drain_seconds)
         await self._guards.close()
         await self._trust.close()

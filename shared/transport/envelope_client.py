@@ -1,13 +1,13 @@
 """The sending side of envelopes: calls that arrive together travel together.
 
-While one envelope is in flight the next one gathers, so a lone call waits for nobody. A call that may take long travels in an envelope of
-its own. When a connection is lost the outcome is unknown: calls that the contract calls idempotent are sent again with the same ids,
-the others answer UNAVAILABLE.
+While one envelope is in flight the next one gathers, so a lone call waits for nobody. They travel on a stream that stays open; a call that
+may take long travels in an envelope of its own, by an RPC of its own. When a connection is lost the outcome is unknown: calls that the
+contract calls idempotent are sent again with the same ids, the others answer UNAVAILABLE.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from shared.errors import ChargingError, Code
 from shared.interceptors.error_mapping import DETAILS_KEY, status_of
 from shared.policy import MethodPolicy, RateLimitClass, checked_policy, find_method
 from shared.transport.backend import Answer, StreamFailed, TextMetadata
+from shared.transport.exchange import EnvelopeLost, ExchangeLine
 
 MAX_CALLS = 256
 """Most calls of one envelope: past this the gain is spent, and the first callers wait for the last."""
@@ -50,6 +51,9 @@ REFUSED_UNSEEN = frozenset(
 )
 """Refusals that come before the idempotency key is looked up."""
 
+Deliver = Callable[[Sequence[envelope_pb2.InnerCall], float], Awaitable[Sequence[envelope_pb2.InnerResult]]]
+"""Sends one envelope, with so many seconds to answer it, and returns its results. Raises EnvelopeLost."""
+
 RESENT_CODES = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL})
 
 
@@ -76,12 +80,13 @@ class EnvelopeBackend:
         """`peer_token` returns this process's own token; `name` names the backend in errors and metrics."""
         self._channel = channel
         self._stub = envelope_pb2_grpc.EnvelopeServiceStub(channel)
+        self._line = ExchangeLine(channel, peer_token)
         self._peer_token = peer_token
         self._name = name
         self._policies: dict[str, MethodPolicy] = {}
         self._leaving = asyncio.Event()
         self._batcher: NaturalBatcher[_Pending, Answer] = NaturalBatcher(
-            self._send, name=f"envelope.{name}", max_batch=MAX_CALLS, max_queue=MAX_QUEUE, max_in_flight=max_in_flight
+            self._send_on_the_line, name=f"envelope.{name}", max_batch=MAX_CALLS, max_queue=MAX_QUEUE, max_in_flight=max_in_flight
         )
 
     async def call(self, method: str, message: bytes, metadata: TextMetadata, timeout_seconds: float, *, waits: bool = False) -> Answer:
@@ -93,7 +98,7 @@ class EnvelopeBackend:
         if waits:
             return await self._wait_for(pending)
         if not policy.coalesce or len(message) > SHARED_MESSAGE_BYTES:
-            return (await self._send([pending]))[0]
+            return (await self._send([pending], self._dispatch))[0]
         try:
             return await self._batcher.submit(pending)
         except ChargingError as error:
@@ -138,15 +143,16 @@ class EnvelopeBackend:
     async def close(self) -> None:
         """Refuse new calls and wait for those in flight."""
         await self._batcher.close()
+        await self._line.close()
 
     async def _wait_for(self, pending: _Pending) -> Answer:
         """Send a call that waits for its outcome; when this process leaves meanwhile, send it again, with the same ids and not waiting."""
-        waiting = asyncio.ensure_future(self._send([pending]))
+        waiting = asyncio.ensure_future(self._send([pending], self._dispatch))
         leaving = asyncio.ensure_future(self._leaving.wait())
         try:
             await asyncio.wait({waiting, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if not waiting.done():
-                (now,) = await self._send([replace(pending, message=_without_wait(pending))], repeated=True)
+                (now,) = await self._send([replace(pending, message=_without_wait(pending))], self._dispatch, repeated=True)
                 if now.code == 0 and not waiting.done():
                     return now
             return (await waiting)[0]
@@ -154,7 +160,20 @@ class EnvelopeBackend:
             waiting.cancel()
             leaving.cancel()
 
-    async def _send(self, calls: Sequence[_Pending], *, repeated: bool = False) -> list[Answer]:
+    async def _send_on_the_line(self, calls: Sequence[_Pending]) -> list[Answer]:
+        return await self._send(calls, self._line.send)
+
+    async def _dispatch(self, calls: Sequence[envelope_pb2.InnerCall], seconds: float) -> Sequence[envelope_pb2.InnerResult]:
+        """Send an envelope by an RPC of its own. Raises EnvelopeLost."""
+        metadata = (("authorization", f"Token {self._peer_token()}"),)
+        try:
+            response = await self._stub.Dispatch(envelope_pb2.DispatchRequest(calls=calls), timeout=seconds, metadata=metadata)
+        except grpc.aio.AioRpcError as error:
+            raise EnvelopeLost(error.code()) from error
+        results: Sequence[envelope_pb2.InnerResult] = response.results
+        return results
+
+    async def _send(self, calls: Sequence[_Pending], deliver: Deliver, *, repeated: bool = False) -> list[Answer]:
         """Send the calls in one envelope, again and again while the outcome is unknown and repeating is safe.
 
         `repeated` says that the calls were sent before.
@@ -168,15 +187,12 @@ class EnvelopeBackend:
             if seconds <= 0:
                 answers.update((index, _unknown(self._name, Code.DEADLINE_EXCEEDED, calls[index])) for index in left)
                 break
-            request = envelope_pb2.DispatchRequest(calls=[calls[index].sealed(now) for index in left])
             try:
-                response = await self._stub.Dispatch(
-                    request, timeout=seconds + GRACE_SECONDS, metadata=(("authorization", f"Token {self._peer_token()}"),)
-                )
-            except grpc.aio.AioRpcError as error:
-                left = self._after_failure(calls, left, error, answers)
+                results = await deliver([calls[index].sealed(now) for index in left], seconds + GRACE_SECONDS)
+            except EnvelopeLost as lost:
+                left = self._after_failure(calls, left, lost.code, answers)
             else:
-                left = self._after_answer(calls, left, response.results, repeated, answers)
+                left = self._after_answer(calls, left, results, repeated, answers)
             if left:
                 repeated = True
                 await asyncio.sleep(min(pause, LONGEST_PAUSE_SECONDS, max(0.0, seconds)))
@@ -208,13 +224,13 @@ class EnvelopeBackend:
         return again
 
     def _after_failure(
-        self, calls: Sequence[_Pending], left: Sequence[int], error: grpc.aio.AioRpcError, answers: dict[int, Answer]
+        self, calls: Sequence[_Pending], left: Sequence[int], status: grpc.StatusCode, answers: dict[int, Answer]
     ) -> list[int]:
         """Answer the calls that must not be sent again, and return the others."""
         again = []
         for index in left:
-            if error.code() not in RESENT_CODES:
-                code = Code.DEADLINE_EXCEEDED if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED else Code.UNAVAILABLE
+            if status not in RESENT_CODES:
+                code = Code.DEADLINE_EXCEEDED if status == grpc.StatusCode.DEADLINE_EXCEEDED else Code.UNAVAILABLE
                 answers[index] = _unknown(self._name, code, calls[index])
             elif calls[index].policy.repeatable:
                 again.append(index)

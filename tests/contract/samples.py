@@ -83,14 +83,21 @@ async def _updatable(world: World) -> Message:
     return vendor_pb.UpdateVendorRequest(id=world.ours.vendor, name=f"Renamed {world.number()}")
 
 
-def _dispatch(world: World) -> Message:
-    inner = envelope_pb2.InnerCall(
+def _inner(world: World) -> envelope_pb2.InnerCall:
+    return envelope_pb2.InnerCall(
         method="/charging.vendor_credit.v1.VendorService/GetVendor",
         metadata=["authorization", f"Token {world.operator}"],
         timeout_us=5_000_000,
         message=vendor_pb.GetVendorRequest(id=world.ours.vendor).SerializeToString(),
     )
-    return envelope_pb2.DispatchRequest(calls=[inner])
+
+
+def _dispatch(world: World) -> Message:
+    return envelope_pb2.DispatchRequest(calls=[_inner(world)])
+
+
+def _exchange(world: World) -> Message:
+    return envelope_pb2.ExchangeEnvelopesRequest(number=1, calls=[_inner(world)])
 
 
 def _batch(world: World) -> Message:
@@ -272,7 +279,10 @@ SAMPLES: Mapping[str, Sample] = {
         ("identity", _IDENTITY),
         ("vendor_credit", _VENDOR_CREDIT),
         ("customer_charge", _CUSTOMER_CHARGE),
-        ("transport", {"EnvelopeService/Dispatch": Sample(_fixed(_dispatch))}),
+        (
+            "transport",
+            {"EnvelopeService/Dispatch": Sample(_fixed(_dispatch)), "EnvelopeService/ExchangeEnvelopes": Sample(_fixed(_exchange))},
+        ),
     )
     for name, sample in samples.items()
 }

@@ -37,7 +37,7 @@ FIRST_CHARGE = call("LookupVendors", "customer_charge", hits_max=1)
 """Reached by the first charge of each vendor only."""
 
 UNDER_LOAD = [
-    call("Dispatch", "gateway"),
+    call("ExchangeEnvelopes", "gateway"),
     commit("accept_charges", "customer_charge"),
     sending("hint", "customer_charge"),
     call("DebitVendors", "customer_charge.worker"),

@@ -19,7 +19,7 @@ Step = Callable[[envelope_pb2.DispatchRequest], envelope_pb2.DispatchResponse]
 
 
 class FakeChannel:
-    """A channel whose Dispatch plays one step after the other; each is an answer or raises."""
+    """A channel on which envelopes, alone or on a stream, play one step after the other; each is an answer or raises."""
 
     def __init__(self, *steps: Step) -> None:
         self.steps = list(steps)
@@ -27,10 +27,44 @@ class FakeChannel:
 
     def unary_unary(self, *_: Any, **__: Any) -> Any:
         async def dispatch(request: envelope_pb2.DispatchRequest, **__: Any) -> envelope_pb2.DispatchResponse:
-            self.sent.append(request)
-            return self.steps.pop(0)(request)
+            return self.play(request)
 
         return dispatch
+
+    def stream_stream(self, *_: Any, **__: Any) -> Any:
+        return lambda **_: FakeStream(self)
+
+    def play(self, request: envelope_pb2.DispatchRequest) -> envelope_pb2.DispatchResponse:
+        """Play the next step."""
+        self.sent.append(request)
+        return self.steps.pop(0)(request)
+
+
+class FakeStream:
+    """A stream on which every envelope is answered by the channel's next step; one that raises ends the stream."""
+
+    def __init__(self, channel: FakeChannel) -> None:
+        self._channel = channel
+        self._outcomes: asyncio.Queue[envelope_pb2.ExchangeEnvelopesResponse | Exception] = asyncio.Queue()
+
+    async def write(self, request: envelope_pb2.ExchangeEnvelopesRequest) -> None:
+        """Take an envelope."""
+        try:
+            response = self._channel.play(envelope_pb2.DispatchRequest(calls=request.calls))
+        except grpc.aio.AioRpcError as error:
+            self._outcomes.put_nowait(error)
+        else:
+            self._outcomes.put_nowait(envelope_pb2.ExchangeEnvelopesResponse(number=request.number, results=response.results))
+
+    async def read(self) -> envelope_pb2.ExchangeEnvelopesResponse:
+        """Give the next outcome."""
+        outcome = await self._outcomes.get()
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def done_writing(self) -> None:
+        """Nothing more comes."""
 
 
 def lost(_: envelope_pb2.DispatchRequest) -> envelope_pb2.DispatchResponse:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from charging.options.v1 import options_pb2 as charging_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$charging/transport/v1/envelope.proto\x12\x15\x63harging.transport.v1\x1a!charging/options/v1/options.proto\"M\n\x0f\x44ispatchRequest\x12:\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32 .charging.transport.v1.InnerCallB\t\x9a\xb5\x18\x05\x08\x01\x38\x80\x08\"G\n\x10\x44ispatchResponse\x12\x33\n\x07results\x18\x01 \x03(\x0b\x32\".charging.transport.v1.InnerResult\"\\\n\tInnerCall\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x1a\n\x08metadata\x18\x02 \x03(\tB\x08\x9a\xb5\x18\x04(\x80\x80\x01\x12\x12\n\ntimeout_us\x18\x03 \x01(\x03\x12\x0f\n\x07message\x18\x04 \x01(\x0c\"_\n\x0bInnerResult\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07\x64\x65tails\x18\x02 \x01(\t\x12\x10\n\x08trailers\x18\x03 \x03(\t\x12\x0f\n\x07message\x18\x04 \x01(\x0c\x12\x0e\n\x06status\x18\x05 \x01(\x0c\x32y\n\x0f\x45nvelopeService\x12\x66\n\x08\x44ispatch\x12&.charging.transport.v1.DispatchRequest\x1a\'.charging.transport.v1.DispatchResponse\"\t\x8a\xb5\x18\x05\x12\x01\x04 \x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$charging/transport/v1/envelope.proto\x12\x15\x63harging.transport.v1\x1a!charging/options/v1/options.proto\"M\n\x0f\x44ispatchRequest\x12:\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32 .charging.transport.v1.InnerCallB\t\x9a\xb5\x18\x05\x08\x01\x38\x80\x08\"G\n\x10\x44ispatchResponse\x12\x33\n\x07results\x18\x01 \x03(\x0b\x32\".charging.transport.v1.InnerResult\"u\n\x18\x45xchangeEnvelopesRequest\x12\x1f\n\x06number\x18\x01 \x01(\x03\x42\x0f\x9a\xb5\x18\x0b\x10\x00\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x12\x38\n\x05\x63\x61lls\x18\x02 \x03(\x0b\x32 .charging.transport.v1.InnerCallB\x07\x9a\xb5\x18\x03\x38\x80\x08\"q\n\x19\x45xchangeEnvelopesResponse\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x33\n\x07results\x18\x02 \x03(\x0b\x32\".charging.transport.v1.InnerResult\x12\x0f\n\x07leaving\x18\x03 \x01(\x08\"\\\n\tInnerCall\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x1a\n\x08metadata\x18\x02 \x03(\tB\x08\x9a\xb5\x18\x04(\x80\x80\x01\x12\x12\n\ntimeout_us\x18\x03 \x01(\x03\x12\x0f\n\x07message\x18\x04 \x01(\x0c\"_\n\x0bInnerResult\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07\x64\x65tails\x18\x02 \x01(\t\x12\x10\n\x08trailers\x18\x03 \x03(\t\x12\x0f\n\x07message\x18\x04 \x01(\x0c\x12\x0e\n\x06status\x18\x05 \x01(\x0c\x32\x81\x02\n\x0f\x45nvelopeService\x12\x66\n\x08\x44ispatch\x12&.charging.transport.v1.DispatchRequest\x1a\'.charging.transport.v1.DispatchResponse\"\t\x8a\xb5\x18\x05\x12\x01\x04 \x04\x12\x85\x01\n\x11\x45xchangeEnvelopes\x12/.charging.transport.v1.ExchangeEnvelopesRequest\x1a\x30.charging.transport.v1.ExchangeEnvelopesResponse\"\t\x8a\xb5\x18\x05\x12\x01\x04 \x04(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,18 +34,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DISPATCHREQUEST'].fields_by_name['calls']._loaded_options = None
   _globals['_DISPATCHREQUEST'].fields_by_name['calls']._serialized_options = b'\232\265\030\005\010\0018\200\010'
+  _globals['_EXCHANGEENVELOPESREQUEST'].fields_by_name['number']._loaded_options = None
+  _globals['_EXCHANGEENVELOPESREQUEST'].fields_by_name['number']._serialized_options = b'\232\265\030\013\020\000\030\377\377\377\377\377\377\377\017'
+  _globals['_EXCHANGEENVELOPESREQUEST'].fields_by_name['calls']._loaded_options = None
+  _globals['_EXCHANGEENVELOPESREQUEST'].fields_by_name['calls']._serialized_options = b'\232\265\030\0038\200\010'
   _globals['_INNERCALL'].fields_by_name['metadata']._loaded_options = None
   _globals['_INNERCALL'].fields_by_name['metadata']._serialized_options = b'\232\265\030\004(\200\200\001'
   _globals['_ENVELOPESERVICE'].methods_by_name['Dispatch']._loaded_options = None
   _globals['_ENVELOPESERVICE'].methods_by_name['Dispatch']._serialized_options = b'\212\265\030\005\022\001\004 \004'
+  _globals['_ENVELOPESERVICE'].methods_by_name['ExchangeEnvelopes']._loaded_options = None
+  _globals['_ENVELOPESERVICE'].methods_by_name['ExchangeEnvelopes']._serialized_options = b'\212\265\030\005\022\001\004 \004'
   _globals['_DISPATCHREQUEST']._serialized_start=98
   _globals['_DISPATCHREQUEST']._serialized_end=175
   _globals['_DISPATCHRESPONSE']._serialized_start=177
   _globals['_DISPATCHRESPONSE']._serialized_end=248
-  _globals['_INNERCALL']._serialized_start=250
-  _globals['_INNERCALL']._serialized_end=342
-  _globals['_INNERRESULT']._serialized_start=344
-  _globals['_INNERRESULT']._serialized_end=439
-  _globals['_ENVELOPESERVICE']._serialized_start=441
-  _globals['_ENVELOPESERVICE']._serialized_end=562
+  _globals['_EXCHANGEENVELOPESREQUEST']._serialized_start=250
+  _globals['_EXCHANGEENVELOPESREQUEST']._serialized_end=367
+  _globals['_EXCHANGEENVELOPESRESPONSE']._serialized_start=369
+  _globals['_EXCHANGEENVELOPESRESPONSE']._serialized_end=482
+  _globals['_INNERCALL']._serialized_start=484
+  _globals['_INNERCALL']._serialized_end=576
+  _globals['_INNERRESULT']._serialized_start=578
+  _globals['_INNERRESULT']._serialized_end=673
+  _globals['_ENVELOPESERVICE']._serialized_start=676
+  _globals['_ENVELOPESERVICE']._serialized_end=933
 # @@protoc_insertion_point(module_scope)

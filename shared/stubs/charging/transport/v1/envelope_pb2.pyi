@@ -69,6 +69,66 @@ class DispatchResponse(_message.Message):
 Global___DispatchResponse: _TypeAlias = DispatchResponse  # noqa: Y015
 
 @_typing.final
+class ExchangeEnvelopesRequest(_message.Message):
+    """One envelope on a stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """The caller's name for the envelope on this stream."""
+    @_builtins.property
+    def calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___InnerCall]:
+        """1 to 1,024 calls, together at most 2 MiB."""
+
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        calls: _abc.Iterable[Global___InnerCall] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExchangeEnvelopesRequest: _TypeAlias = ExchangeEnvelopesRequest  # noqa: Y015
+
+@_typing.final
+class ExchangeEnvelopesResponse(_message.Message):
+    """The outcome of one envelope, or news of the stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    RESULTS_FIELD_NUMBER: _builtins.int
+    LEAVING_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """The number of the envelope; 0 for news."""
+    leaving: _builtins.bool
+    """True as news: the server leaves. It still serves what comes on this stream, and waits for its end."""
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___InnerResult]:
+        """One result per call, in the order of the calls."""
+
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        results: _abc.Iterable[Global___InnerResult] | None = ...,
+        leaving: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["leaving", b"leaving", "number", b"number", "results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExchangeEnvelopesResponse: _TypeAlias = ExchangeEnvelopesResponse  # noqa: Y015
+
+@_typing.final
 class InnerCall(_message.Message):
     """One call inside an envelope."""
 

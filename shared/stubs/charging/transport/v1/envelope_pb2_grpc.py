@@ -40,6 +40,11 @@ class EnvelopeServiceStub:
                 request_serializer=charging_dot_transport_dot_v1_dot_envelope__pb2.DispatchRequest.SerializeToString,
                 response_deserializer=charging_dot_transport_dot_v1_dot_envelope__pb2.DispatchResponse.FromString,
                 _registered_method=True)
+        self.ExchangeEnvelopes = channel.stream_stream(
+                '/charging.transport.v1.EnvelopeService/ExchangeEnvelopes',
+                request_serializer=charging_dot_transport_dot_v1_dot_envelope__pb2.ExchangeEnvelopesRequest.SerializeToString,
+                response_deserializer=charging_dot_transport_dot_v1_dot_envelope__pb2.ExchangeEnvelopesResponse.FromString,
+                _registered_method=True)
 
 
 class EnvelopeServiceServicer:
@@ -56,6 +61,18 @@ class EnvelopeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExchangeEnvelopes(self, request_iterator, context):
+        """Carries one envelope after the other on a stream that stays open: an RPC for each would cost more than the calls of a small one. Each
+        is served like the one of Dispatch, side by side with those before it, and its outcome sent when it is there, in whatever order.
+
+        The caller replaces a stream after some time, or when it is told that the server leaves: it says that it sends no more, and the server
+        ends the stream after the last outcome. What was sent and not answered when a stream breaks has an unknown outcome. Errors of the
+        stream itself: as those of Dispatch, and DEADLINE_EXCEEDED for one that is never replaced.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EnvelopeServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -63,6 +80,11 @@ def add_EnvelopeServiceServicer_to_server(servicer, server):
                     servicer.Dispatch,
                     request_deserializer=charging_dot_transport_dot_v1_dot_envelope__pb2.DispatchRequest.FromString,
                     response_serializer=charging_dot_transport_dot_v1_dot_envelope__pb2.DispatchResponse.SerializeToString,
+            ),
+            'ExchangeEnvelopes': grpc.stream_stream_rpc_method_handler(
+                    servicer.ExchangeEnvelopes,
+                    request_deserializer=charging_dot_transport_dot_v1_dot_envelope__pb2.ExchangeEnvelopesRequest.FromString,
+                    response_serializer=charging_dot_transport_dot_v1_dot_envelope__pb2.ExchangeEnvelopesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -93,6 +115,33 @@ class EnvelopeService:
             '/charging.transport.v1.EnvelopeService/Dispatch',
             charging_dot_transport_dot_v1_dot_envelope__pb2.DispatchRequest.SerializeToString,
             charging_dot_transport_dot_v1_dot_envelope__pb2.DispatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExchangeEnvelopes(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/charging.transport.v1.EnvelopeService/ExchangeEnvelopes',
+            charging_dot_transport_dot_v1_dot_envelope__pb2.ExchangeEnvelopesRequest.SerializeToString,
+            charging_dot_transport_dot_v1_dot_envelope__pb2.ExchangeEnvelopesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,14 @@ class EnvelopeServiceStub:
 
     Idempotent exactly as far as each inner call is. Errors of the envelope itself: UNAUTHENTICATED, PERMISSION_DENIED, INVALID_ARGUMENT.
     """
+    ExchangeEnvelopes: _grpc.StreamStreamMultiCallable[_envelope_pb2.ExchangeEnvelopesRequest, _envelope_pb2.ExchangeEnvelopesResponse]
+    """Carries one envelope after the other on a stream that stays open: an RPC for each would cost more than the calls of a small one. Each
+    is served like the one of Dispatch, side by side with those before it, and its outcome sent when it is there, in whatever order.
+
+    The caller replaces a stream after some time, or when it is told that the server leaves: it says that it sends no more, and the server
+    ends the stream after the last outcome. What was sent and not answered when a stream breaks has an unknown outcome. Errors of the
+    stream itself: as those of Dispatch, and DEADLINE_EXCEEDED for one that is never replaced.
+    """
 
 @_typing.type_check_only
 class EnvelopeServiceAsyncStub(EnvelopeServiceStub):
@@ -52,6 +60,14 @@ class EnvelopeServiceAsyncStub(EnvelopeServiceStub):
     envelope's. Only methods whose policy says `coalesce` may travel so, and envelopes never nest.
 
     Idempotent exactly as far as each inner call is. Errors of the envelope itself: UNAUTHENTICATED, PERMISSION_DENIED, INVALID_ARGUMENT.
+    """
+    ExchangeEnvelopes: _aio.StreamStreamMultiCallable[_envelope_pb2.ExchangeEnvelopesRequest, _envelope_pb2.ExchangeEnvelopesResponse]  # type: ignore[assignment]
+    """Carries one envelope after the other on a stream that stays open: an RPC for each would cost more than the calls of a small one. Each
+    is served like the one of Dispatch, side by side with those before it, and its outcome sent when it is there, in whatever order.
+
+    The caller replaces a stream after some time, or when it is told that the server leaves: it says that it sends no more, and the server
+    ends the stream after the last outcome. What was sent and not answered when a stream breaks has an unknown outcome. Errors of the
+    stream itself: as those of Dispatch, and DEADLINE_EXCEEDED for one that is never replaced.
     """
 
 class EnvelopeServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -67,6 +83,20 @@ class EnvelopeServiceServicer(metaclass=_abc_1.ABCMeta):
         envelope's. Only methods whose policy says `coalesce` may travel so, and envelopes never nest.
 
         Idempotent exactly as far as each inner call is. Errors of the envelope itself: UNAUTHENTICATED, PERMISSION_DENIED, INVALID_ARGUMENT.
+        """
+
+    @_abc_1.abstractmethod
+    def ExchangeEnvelopes(
+        self,
+        request_iterator: _MaybeAsyncIterator[_envelope_pb2.ExchangeEnvelopesRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_envelope_pb2.ExchangeEnvelopesResponse], _abc.AsyncIterator[_envelope_pb2.ExchangeEnvelopesResponse]]:
+        """Carries one envelope after the other on a stream that stays open: an RPC for each would cost more than the calls of a small one. Each
+        is served like the one of Dispatch, side by side with those before it, and its outcome sent when it is there, in whatever order.
+
+        The caller replaces a stream after some time, or when it is told that the server leaves: it says that it sends no more, and the server
+        ends the stream after the last outcome. What was sent and not answered when a stream breaks has an unknown outcome. Errors of the
+        stream itself: as those of Dispatch, and DEADLINE_EXCEEDED for one that is never replaced.
         """
 
 def add_EnvelopeServiceServicer_to_server(servicer: EnvelopeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

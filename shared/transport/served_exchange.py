@@ -1,0 +1,79 @@
+"""The receiving side of a stream of envelopes: each is served beside the others, and its outcome sent when it is there."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from typing import Any
+
+import grpc
+from charging.transport.v1 import envelope_pb2
+from google.protobuf.message import DecodeError
+
+from shared.errors import InvalidArgument
+from shared.interceptors.types import Context
+
+CALLS_MAX = 1_024
+"""Calls in one envelope, as the contract says."""
+
+ENVELOPES_MAX = 8
+"""Served at a time on one stream. A door of ours has two under way; whoever sends more is not read for a while."""
+
+Serve = Callable[[Sequence[envelope_pb2.InnerCall], str], Coroutine[Any, Any, list[envelope_pb2.InnerResult]]]
+"""Returns what serves the calls of a peer's envelope: one result for each, in order. Raises at once for calls that it refuses."""
+
+
+class ServedExchange:
+    """One open stream. `run` it once."""
+
+    def __init__(self, serve: Serve, context: Context) -> None:
+        self._serve = serve
+        # The type stubs know no streams that are read and written by calls.
+        self._context: Any = context
+        self._peer = context.peer()
+        self._writing = asyncio.Lock()  # gRPC takes one message at a time
+        self._places = asyncio.Semaphore(ENVELOPES_MAX)
+
+    async def run(self) -> None:
+        """Serve envelopes until the peer says that it sends no more. Raises InvalidArgument for what is no envelope."""
+        try:
+            async with asyncio.TaskGroup() as under_way:
+                await self._read(under_way)
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from errors
+
+    async def _read(self, under_way: asyncio.TaskGroup) -> None:
+        while (content := await self._context.read()) is not grpc.aio.EOF:
+            request = _envelope(content)
+            serving = self._serve(request.calls, self._peer)
+            await self._places.acquire()
+            under_way.create_task(self._answer(request.number, serving))
+
+    async def tell_leaving(self) -> None:
+        """Ask the peer to send no more on this stream."""
+        await self._write(envelope_pb2.ExchangeEnvelopesResponse(leaving=True))
+
+    async def _answer(self, number: int, serving: Coroutine[Any, Any, list[envelope_pb2.InnerResult]]) -> None:
+        try:
+            await self._write(envelope_pb2.ExchangeEnvelopesResponse(number=number, results=await serving))
+        finally:
+            self._places.release()
+
+    async def _write(self, response: envelope_pb2.ExchangeEnvelopesResponse) -> None:
+        async with self._writing:
+            with suppress(grpc.aio.BaseError):  # the peer is gone: the library ends the stream
+                await self._context.write(response)
+
+
+def _envelope(content: bytes) -> envelope_pb2.ExchangeEnvelopesRequest:
+    """Return the envelope that the bytes are.
+
+    The rules of its fields are not gone through one by one: only peers get here, gRPC bounds the whole, and every inner call meets the
+    guards of its own method.
+    """
+    try:
+        request = envelope_pb2.ExchangeEnvelopesRequest.FromString(content)
+    except (DecodeError, ValueError):
+        raise InvalidArgument("the message is no envelope", reason="MALFORMED_MESSAGE") from None
+    if not 1 <= len(request.calls) <= CALLS_MAX:
+        raise InvalidArgument.of_field("calls", f"must be 1 to {CALLS_MAX} calls")
+    return request
