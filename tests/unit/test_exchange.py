@@ -74,7 +74,7 @@ async def running() -> AsyncIterator[tuple[Service, ExchangeLine]]:
     service = Service()
     await service.server.start()
     try:
-        async with open_channel(f"127.0.0.1:{service.port}") as channel:
+        async with open_channel(f"127.0.0.1:{service.port}", None) as channel:
             line = ExchangeLine(channel, lambda: "token")
             yield service, line
             await line.close()
@@ -187,7 +187,7 @@ async def test_a_stream_is_replaced_after_some_time(monkeypatch: pytest.MonkeyPa
 async def test_a_service_that_is_not_there_is_told_of_at_once() -> None:
     """Nothing was sent: the sender may try again."""
     service = Service()
-    async with open_channel(f"127.0.0.1:{service.port}") as channel:
+    async with open_channel(f"127.0.0.1:{service.port}", None) as channel:
         await service.server.stop(0)
         line = ExchangeLine(channel, lambda: "token")
         with pytest.raises(EnvelopeLost) as caught:
@@ -208,7 +208,7 @@ BAD: dict[str, Callable[[], bytes]] = {
 @pytest.mark.parametrize("kind", BAD)
 async def test_what_is_no_envelope_ends_the_stream_and_says_why(kind: str) -> None:
     """A peer that sends it is broken: it is told, and nothing of it is served."""
-    async with running() as (service, _), open_channel(f"127.0.0.1:{service.port}") as channel:
+    async with running() as (service, _), open_channel(f"127.0.0.1:{service.port}", None) as channel:
         raw: Any = channel.stream_stream("/charging.transport.v1.EnvelopeService/ExchangeEnvelopes")()
         await raw.write(BAD[kind]())
         with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -220,7 +220,7 @@ async def test_what_is_no_envelope_ends_the_stream_and_says_why(kind: str) -> No
 async def test_a_stream_that_is_never_replaced_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """The token with which it was opened is not good for ever."""
     monkeypatch.setattr("shared.transport.envelope_server.EXCHANGE_SECONDS_MAX", 0.05)
-    async with running() as (service, _), open_channel(f"127.0.0.1:{service.port}") as channel:
+    async with running() as (service, _), open_channel(f"127.0.0.1:{service.port}", None) as channel:
         opened: Any = envelope_pb2_grpc.EnvelopeServiceStub(channel).ExchangeEnvelopes
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await opened().read()
