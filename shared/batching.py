@@ -56,6 +56,7 @@ class NaturalBatcher(Generic[T, R]):
         self._runners: set[asyncio.Task[None]] = set()
         self._running = 0
         self._starting = False
+        self._later: asyncio.TimerHandle | None = None
         self._closed = False
         # A batch belongs to no single caller: it must not see the context (current call, log fields) of the one that happened to start it.
         self._context = copy_context()
@@ -66,6 +67,21 @@ class NaturalBatcher(Generic[T, R]):
         Raises Overloaded at once when the queue is full or the batcher is closed. Cancelling whoever awaits the future drops an item that
         still waits; one that was taken runs to its end, and its companions notice nothing.
         """
+        future = self._enqueue(item)
+        if not self._starting and self._running < self._max_in_flight:
+            self._start(future.get_loop())
+        return future
+
+    def submit_later(self, item: T, seconds: float) -> None:
+        """Queue an item whose result nobody waits for: it leaves with the next one that is submitted, or alone after some seconds.
+
+        Raises Overloaded as `submit` does.
+        """
+        future = self._enqueue(item)
+        if self._later is None and not self._running:
+            self._later = future.get_loop().call_later(seconds, self._start_waiting)
+
+    def _enqueue(self, item: T) -> asyncio.Future[R]:
         if self._closed:
             raise Overloaded(
                 f"{self._name} is shutting down",
@@ -82,15 +98,20 @@ class NaturalBatcher(Generic[T, R]):
             loop = self._loop = asyncio.get_running_loop()
         future: asyncio.Future[R] = loop.create_future()
         self._queue.append((future, item))
-        if not self._starting and self._running < self._max_in_flight:
-            self._start(loop)
         return future
 
     async def close(self) -> None:
         """Refuse new items and wait until all that were taken or queued are done."""
         self._closed = True
+        self._start_waiting()
         while self._runners:
             await asyncio.wait(self._runners)
+
+    def _start_waiting(self) -> None:
+        """Start a batch for items that were not to start one themselves, unless one is on its way to take them."""
+        self._later = None
+        if self._loop is not None and self._queue and not self._running:
+            self._start(self._loop)
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         # The task takes its batch when it first runs, so all items submitted in this turn of the loop leave together; until then no

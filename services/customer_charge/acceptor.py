@@ -1,7 +1,6 @@
 """Charges that arrive together are accepted together: the service's hot path in one object."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
 
 from services.customer_charge.domain.charges import ChargeOrder
 from services.customer_charge.existence import Existence, missing_party
@@ -9,6 +8,7 @@ from services.customer_charge.operations.accept_charges import Accepted, accept_
 from shared.batching import NaturalBatcher
 from shared.database import Database
 from shared.errors import ChargingError, NotFound
+from shared.wakeups.after_answers import Wake
 
 MAX_BATCH = 512
 """Most charges of one transaction: past this a commit is spread thin enough, and the first caller waits for the last."""
@@ -26,14 +26,6 @@ at a time."""
 
 STREAM_BATCH = 16
 """A batch of this size says that charges stream in. It is what the settlement takes for a stream too."""
-
-
-class Wake(Protocol):
-    """Tells the workers of a slot that there is work."""
-
-    def __call__(self, slot: int, *, stream: bool = False) -> None:
-        """Neither waits nor raises."""
-        ...
 
 
 class Acceptor:

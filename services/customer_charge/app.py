@@ -36,6 +36,7 @@ from shared.grpc_server import GrpcServer, Ports
 from shared.guards import Guards, peer_tokens
 from shared.telemetry import MetricsEndpoint, new_registry
 from shared.transport.channels import open_channel
+from shared.wakeups.after_answers import AfterAnswers
 
 SERVICE = "customer_charge"
 
@@ -51,6 +52,7 @@ class CustomerChargeApp:
         )
         tokens = peer_tokens(settings, SERVICE)
         self._waker = build_waker(settings)
+        self._wake = AfterAnswers(self._waker.wake)
         self._reversal_waker = build_waker(settings, REVERSAL_QUEUE)
         self._identity = open_channel(settings.identity_address, settings.tls)
         self._vendor_credit = open_channel(settings.vendor_credit_address, settings.tls)
@@ -63,7 +65,7 @@ class CustomerChargeApp:
             slots=settings.settle_slots,
             vendors=vendors,
             customers=customers,
-            wake=self._waker.wake,
+            wake=self._wake,
             observe=self._guards.observer("accept"),
         )
         dry_runs = DryRuns(vendors=vendors, customers=customers, ledger=ledger)
@@ -122,6 +124,7 @@ class CustomerChargeApp:
         await self._identity.close()
         await self._vendor_credit.close()
         await self.database.close()
+        self._wake.close()
         self._waker.close()
         self._reversal_waker.close()
         self._metrics.stop()

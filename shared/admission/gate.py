@@ -27,6 +27,11 @@ MAX_QUEUE = 8192
 """Items waiting for the script call in flight: more than a process can hold in calls, so it is only ever full when something is wrong."""
 
 
+CONCLUDE_SECONDS = 0.002
+"""Longest wait of a conclusion for company. By then its caller has its answer: sent at once, the script call would hold that up. Whoever
+repeats the key sooner sends an ask here, and the conclusion leaves before it, in the same batch."""
+
+
 class Gate:
     """Decide calls and conclude their claims.
 
@@ -53,7 +58,7 @@ class Gate:
     def conclude(self, conclusion: Conclusion) -> None:
         """Tell how a call that holds its claim has ended, without waiting. When it cannot be told, the claim expires by itself."""
         try:
-            self._batcher.submit(conclusion)
+            self._batcher.submit_later(conclusion, CONCLUDE_SECONDS)
         except Overloaded as error:
             log.warning("admission.conclusion_dropped", error=error.message)
 

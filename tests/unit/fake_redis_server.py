@@ -34,6 +34,7 @@ class FakeRedisServer:
         self.connections = 0
         self._late = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -53,8 +54,15 @@ class FakeRedisServer:
         """Send the answer that was held back."""
         self._late.set()
 
+    def drop_connections(self) -> None:
+        """Close the connections that are open."""
+        for writer in self._writers:
+            writer.close()
+        self._writers.clear()
+
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._writers.append(writer)
         self._tasks.add(asyncio.ensure_future(self._serve(reader, writer, self.connections)))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:

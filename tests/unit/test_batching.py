@@ -223,3 +223,39 @@ async def test_item_submitted_in_the_very_turn_of_an_answer_is_taken() -> None:
     batcher = NaturalBatcher(Echo(), name="test", max_batch=1, max_queue=10)
     for n in range(100):
         assert await asyncio.wait_for(batcher.submit(n), timeout=1) == n * 10
+
+
+async def test_an_item_that_can_wait_leaves_with_the_next_that_cannot() -> None:
+    """It keeps its place before that one, and starts no batch of its own."""
+    run = Echo()
+    batcher = NaturalBatcher(run, name="test", max_batch=10, max_queue=100)
+    batcher.submit_later(1, 60.0)
+    await turns()
+    assert run.batches == []
+    assert await batcher.submit(2) == 20
+    assert run.batches == [[1, 2]]
+
+
+async def test_an_item_that_can_wait_does_not_wait_for_ever() -> None:
+    """Alone it leaves after its time; behind a batch that is under way, right after that."""
+    run = Echo(gated=True)
+    batcher = NaturalBatcher(run, name="test", max_batch=10, max_queue=100)
+    batcher.submit_later(1, 0.001)
+    async with asyncio.timeout(5):
+        while not run.batches:  # noqa: ASYNC110 - the clock is what is waited for
+            await asyncio.sleep(0.001)
+    batcher.submit_later(2, 60.0)
+    run.gate.release()
+    await turns()
+    assert run.batches == [[1], [2]]
+    run.gate.release()
+    await batcher.close()
+
+
+async def test_closing_carries_out_what_can_wait() -> None:
+    """Nothing that was taken is dropped."""
+    run = Echo()
+    batcher = NaturalBatcher(run, name="test", max_batch=10, max_queue=100)
+    batcher.submit_later(1, 60.0)
+    await batcher.close()
+    assert run.batches == [[1]]
