@@ -4,19 +4,24 @@ from dataclasses import replace
 
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure, Row
-from benchmarks.rows.open_loop import run_http_load
+from benchmarks.load_plan import LoadPlan, LoadReport, run_generator
 
 CHARGES = 100
 RATE = 20.0
 """Charges a second: slow enough that each meets an idle system."""
 
 
+def run_lone_load(plan: LoadPlan) -> LoadReport:
+    """Run the generator of lone charges."""
+    return run_generator("benchmarks.lone_load", plan)
+
+
 def lone(bench: Bench) -> Row:
     """Send charges that are accepted alone, then the same with waiting for the final state."""
     seconds = 2 * CHARGES / RATE
-    plan = replace(bench.plan(in_flight=4, seconds=seconds), rate=RATE, limit=CHARGES)
-    accepted = bench.measure(run_http_load, plan, audit=False)
-    waited = bench.measure(run_http_load, replace(bench.plan(in_flight=4, seconds=seconds), rate=RATE, limit=CHARGES, wait_every=1))
+    plan = replace(bench.plan(in_flight=1, seconds=seconds), rate=RATE, limit=CHARGES)
+    accepted = bench.measure(run_lone_load, plan, audit=False)
+    waited = bench.measure(run_lone_load, replace(bench.plan(in_flight=1, seconds=seconds), rate=RATE, limit=CHARGES, wait_every=1))
     figures = (
         Figure("accept p50", accepted.report.p50_ms, "ms", "bare_commit"),
         Figure("accept p99", accepted.report.p99_ms, "ms"),
