@@ -7,7 +7,7 @@ contract calls idempotent are sent again with the same ids, the others answer UN
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,9 +51,6 @@ REFUSED_UNSEEN = frozenset(
 )
 """Refusals that come before the idempotency key is looked up."""
 
-Deliver = Callable[[Sequence[envelope_pb2.InnerCall], float], Awaitable[Sequence[envelope_pb2.InnerResult]]]
-"""Sends one envelope, with so many seconds to answer it, and returns its results. Raises EnvelopeLost."""
-
 RESENT_CODES = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL})
 
 
@@ -65,12 +62,14 @@ class _Pending:
     message: bytes
     deadline: float
 
-    def sealed(self, now: float) -> envelope_pb2.InnerCall:
-        """Return the call as it travels at a time of the monotonic clock."""
+    def put_into(self, calls: Any, now: float) -> None:
+        """Add the call, as it travels at a time of the monotonic clock, to those of an envelope; made elsewhere it would be copied."""
         texts = [text for entry in self.metadata for text in entry]
-        return envelope_pb2.InnerCall(
-            method=self.method, metadata=texts, timeout_us=max(0, int((self.deadline - now) * 1_000_000)), message=self.message
-        )
+        calls.add(method=self.method, metadata=texts, timeout_us=max(0, int((self.deadline - now) * 1_000_000)), message=self.message)
+
+
+Deliver = Callable[[Sequence[_Pending], float, float], Awaitable[Sequence[envelope_pb2.InnerResult]]]
+"""Sends the calls in one envelope at a time of the monotonic clock, with so many seconds to answer it, and returns the results."""
 
 
 class EnvelopeBackend:
@@ -161,13 +160,23 @@ class EnvelopeBackend:
             leaving.cancel()
 
     async def _send_on_the_line(self, calls: Sequence[_Pending]) -> list[Answer]:
-        return await self._send(calls, self._line.send)
+        return await self._send(calls, self._exchange)
 
-    async def _dispatch(self, calls: Sequence[envelope_pb2.InnerCall], seconds: float) -> Sequence[envelope_pb2.InnerResult]:
+    async def _exchange(self, calls: Iterable[_Pending], now: float, seconds: float) -> Sequence[envelope_pb2.InnerResult]:
+        """Send an envelope on the stream that stays open. Raises EnvelopeLost."""
+        request = envelope_pb2.ExchangeEnvelopesRequest()
+        for call in calls:
+            call.put_into(request.calls, now)
+        return await self._line.send(request, seconds)
+
+    async def _dispatch(self, calls: Iterable[_Pending], now: float, seconds: float) -> Sequence[envelope_pb2.InnerResult]:
         """Send an envelope by an RPC of its own. Raises EnvelopeLost."""
+        request = envelope_pb2.DispatchRequest()
+        for call in calls:
+            call.put_into(request.calls, now)
         metadata = (("authorization", f"Token {self._peer_token()}"),)
         try:
-            response = await self._stub.Dispatch(envelope_pb2.DispatchRequest(calls=calls), timeout=seconds, metadata=metadata)
+            response = await self._stub.Dispatch(request, timeout=seconds, metadata=metadata)
         except grpc.aio.AioRpcError as error:
             raise EnvelopeLost(error.code()) from error
         results: Sequence[envelope_pb2.InnerResult] = response.results
@@ -188,7 +197,7 @@ class EnvelopeBackend:
                 answers.update((index, _unknown(self._name, Code.DEADLINE_EXCEEDED, calls[index])) for index in left)
                 break
             try:
-                results = await deliver([calls[index].sealed(now) for index in left], seconds + GRACE_SECONDS)
+                results = await deliver([calls[index] for index in left], now, seconds + GRACE_SECONDS)
             except EnvelopeLost as lost:
                 left = self._after_failure(calls, left, lost.code, answers)
             else:

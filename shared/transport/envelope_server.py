@@ -12,11 +12,9 @@ from shared.interceptors.types import Context
 from shared.method_table import MethodTable, Servicer
 from shared.transport.backend import Answer
 from shared.transport.dispatch import dispatch
-from shared.transport.served_exchange import ServedExchange
+from shared.transport.served_exchange import ServedExchange, Serving, put_results
 
-_LATE = envelope_pb2.InnerResult(
-    code=int(Code.DEADLINE_EXCEEDED), details="the call was not finished in time; repeating it with the same key is safe"
-)
+_LATE = Answer(int(Code.DEADLINE_EXCEEDED), "the call was not finished in time; repeating it with the same key is safe")
 
 TRANSPORT_PREFIX = "/charging.transport."
 
@@ -38,7 +36,9 @@ class EnvelopeServicer(envelope_pb2_grpc.EnvelopeServiceServicer):
         self, request: envelope_pb2.DispatchRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> envelope_pb2.DispatchResponse:
         """Run the inner calls side by side and return their outcomes in order."""
-        return envelope_pb2.DispatchResponse(results=await self._serve(request.calls, context.peer()))
+        response = envelope_pb2.DispatchResponse()
+        put_results(response.results, await self._serve(request.calls, context.peer()))
+        return response
 
     async def ExchangeEnvelopes(  # type: ignore[override]  # noqa: N802 - as the guards call it: with what opens the stream, which is empty
         self, opening: envelope_pb2.ExchangeEnvelopesRequest, context: Context
@@ -64,7 +64,7 @@ class EnvelopeServicer(envelope_pb2_grpc.EnvelopeServiceServicer):
             self._telling.add(task)
             task.add_done_callback(self._telling.discard)
 
-    def _serve(self, calls: Sequence[envelope_pb2.InnerCall], peer: str) -> Coroutine[Any, Any, list[envelope_pb2.InnerResult]]:
+    def _serve(self, calls: Sequence[envelope_pb2.InnerCall], peer: str) -> Serving:
         """Return what runs inner calls side by side and returns their outcomes in order.
 
         Raises InvalidArgument for calls that must not travel together.
@@ -74,7 +74,7 @@ class EnvelopeServicer(envelope_pb2_grpc.EnvelopeServiceServicer):
         self._refuse_unsociable(calls)
         return self._serve_together(calls, peer)
 
-    async def _serve_together(self, calls: Sequence[envelope_pb2.InnerCall], peer: str) -> list[envelope_pb2.InnerResult]:
+    async def _serve_together(self, calls: Sequence[envelope_pb2.InnerCall], peer: str) -> list[Answer]:
         begin = asyncio.get_running_loop().create_task
         tasks = [begin(self._run(call, peer)) for call in calls]
         # One timer for all: calls that share an envelope left their door together, with the same time to live. A call with less than the
@@ -88,13 +88,13 @@ class EnvelopeServicer(envelope_pb2_grpc.EnvelopeServiceServicer):
             raise
         for task in late:
             task.cancel()
-        return [_LATE if task in late else _result(task.result()) for task in tasks]
+        return [_LATE if task in late else task.result() for task in tasks]
 
-    async def _serve_alone(self, call: envelope_pb2.InnerCall, peer: str) -> list[envelope_pb2.InnerResult]:
+    async def _serve_alone(self, call: envelope_pb2.InnerCall, peer: str) -> list[Answer]:
         """Run the only call of an envelope, in the task that took it out."""
         try:
             async with asyncio.timeout(call.timeout_us / 1_000_000):
-                return [_result(await self._run(call, peer))]
+                return [await self._run(call, peer)]
         except TimeoutError:
             return [_LATE]
 
@@ -124,10 +124,3 @@ def envelope_servicer() -> tuple[EnvelopeServicer, Servicer]:
     """Return the servicer, whose `table` is to be set, and its entry for the table."""
     servicer = EnvelopeServicer()
     return servicer, (envelope_pb2_grpc.add_EnvelopeServiceServicer_to_server, servicer)
-
-
-def _result(answer: Answer) -> envelope_pb2.InnerResult:
-    trailers = [text for entry in answer.trailers.items() for text in entry]
-    return envelope_pb2.InnerResult(
-        code=answer.code, details=answer.details, trailers=trailers, message=answer.message, status=answer.status
-    )

@@ -52,14 +52,17 @@ class Exchange:
         """Tell whether a new envelope may be sent on this stream."""
         return not self._retired and time.monotonic() < self._fresh_until
 
-    async def send(self, calls: Sequence[envelope_pb2.InnerCall], seconds: float) -> Sequence[envelope_pb2.InnerResult]:
-        """Send an envelope and return its results. Raises EnvelopeLost, also when there is no answer within `seconds`."""
-        number = next(self._numbers)
+    async def send(self, request: envelope_pb2.ExchangeEnvelopesRequest, seconds: float) -> Sequence[envelope_pb2.InnerResult]:
+        """Send an envelope, which gets its number here, and return its results.
+
+        Raises EnvelopeLost, also when there is no answer within `seconds`.
+        """
+        number = request.number = next(self._numbers)
         outcome = self._waiting[number] = asyncio.get_running_loop().create_future()
         crash_point("ExchangeEnvelopes.before_call")
         try:
             async with asyncio.timeout(seconds):
-                await self._write(envelope_pb2.ExchangeEnvelopesRequest(number=number, calls=calls))
+                await self._write(request)
                 results: Outcome = await outcome
         except TimeoutError:
             raise EnvelopeLost(grpc.StatusCode.DEADLINE_EXCEEDED) from None
@@ -124,14 +127,17 @@ class ExchangeLine:
         self._peer_token = peer_token
         self._exchange: Exchange | None = None
 
-    async def send(self, calls: Sequence[envelope_pb2.InnerCall], seconds: float) -> Sequence[envelope_pb2.InnerResult]:
-        """Send an envelope and return its results. Raises EnvelopeLost, also when there is no answer within `seconds`."""
+    async def send(self, request: envelope_pb2.ExchangeEnvelopesRequest, seconds: float) -> Sequence[envelope_pb2.InnerResult]:
+        """Send an envelope, which gets its number here, and return its results.
+
+        Raises EnvelopeLost, also when there is no answer within `seconds`.
+        """
         exchange = self._exchange
         if exchange is None or not exchange.usable:
             old, exchange = exchange, self._begin()
             if old is not None:
                 await old.retire()
-        return await exchange.send(calls, seconds)
+        return await exchange.send(request, seconds)
 
     async def close(self) -> None:
         """End the stream; nothing is sent any more."""

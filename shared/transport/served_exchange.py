@@ -1,7 +1,7 @@
 """The receiving side of a stream of envelopes: each is served beside the others, and its outcome sent when it is there."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 
 from shared.errors import InvalidArgument
 from shared.interceptors.types import Context
+from shared.transport.backend import Answer
 
 CALLS_MAX = 1_024
 """Calls in one envelope, as the contract says."""
@@ -18,7 +19,8 @@ CALLS_MAX = 1_024
 ENVELOPES_MAX = 8
 """Served at a time on one stream. A door of ours has two under way; whoever sends more is not read for a while."""
 
-Serve = Callable[[Sequence[envelope_pb2.InnerCall], str], Coroutine[Any, Any, list[envelope_pb2.InnerResult]]]
+Serving = Coroutine[Any, Any, list[Answer]]
+Serve = Callable[[Sequence[envelope_pb2.InnerCall], str], Serving]
 """Returns what serves the calls of a peer's envelope: one result for each, in order. Raises at once for calls that it refuses."""
 
 
@@ -52,9 +54,11 @@ class ServedExchange:
         """Ask the peer to send no more on this stream."""
         await self._write(envelope_pb2.ExchangeEnvelopesResponse(leaving=True))
 
-    async def _answer(self, number: int, serving: Coroutine[Any, Any, list[envelope_pb2.InnerResult]]) -> None:
+    async def _answer(self, number: int, serving: Serving) -> None:
         try:
-            await self._write(envelope_pb2.ExchangeEnvelopesResponse(number=number, results=await serving))
+            response = envelope_pb2.ExchangeEnvelopesResponse(number=number)
+            put_results(response.results, await serving)
+            await self._write(response)
         finally:
             self._places.release()
 
@@ -62,6 +66,13 @@ class ServedExchange:
         async with self._writing:
             with suppress(grpc.aio.BaseError):  # the peer is gone: the library ends the stream
                 await self._context.write(response)
+
+
+def put_results(results: Any, answers: Iterable[Answer]) -> None:
+    """Add answers to the results of an envelope; made elsewhere they would be copied."""
+    for answer in answers:
+        trailers = [text for entry in answer.trailers.items() for text in entry]
+        results.add(code=answer.code, details=answer.details, trailers=trailers, message=answer.message, status=answer.status)
 
 
 def _envelope(content: bytes) -> envelope_pb2.ExchangeEnvelopesRequest:

@@ -88,6 +88,11 @@ def get_vendor(vendor_id: int, *, method: str = GET_VENDOR, timeout_us: int = 5_
     return envelope_pb2.InnerCall(method=method, timeout_us=timeout_us, message=pb.GetVendorRequest(id=vendor_id).SerializeToString())
 
 
+def envelope(*calls: envelope_pb2.InnerCall) -> envelope_pb2.ExchangeEnvelopesRequest:
+    """Return an envelope of calls; it gets its number when it is sent."""
+    return envelope_pb2.ExchangeEnvelopesRequest(calls=calls)
+
+
 def vendor_of(result: envelope_pb2.InnerResult) -> int:
     """Return the vendor that a result tells of."""
     return int(pb.GetVendorResponse.FromString(result.message).data.id)
@@ -97,7 +102,7 @@ async def test_many_envelopes_travel_on_one_stream() -> None:
     """It is opened once, and every call of every envelope has its own outcome."""
     async with running() as (service, line):
         for _ in range(3):
-            found, missing = await line.send([get_vendor(1), get_vendor(9)], SECONDS)
+            found, missing = await line.send(envelope(get_vendor(1), get_vendor(9)), SECONDS)
             assert (vendor_of(found), missing.code) == (1, grpc.StatusCode.NOT_FOUND.value[0])
         assert service.opened == 1
         assert all(call.enveloped for call in service.vendors.calls)
@@ -106,9 +111,9 @@ async def test_many_envelopes_travel_on_one_stream() -> None:
 async def test_an_envelope_does_not_wait_for_the_one_before_it() -> None:
     """Outcomes come back in the order in which they are there."""
     async with running() as (service, line):
-        slow = asyncio.ensure_future(line.send([get_vendor(2)], SECONDS))
+        slow = asyncio.ensure_future(line.send(envelope(get_vendor(2)), SECONDS))
         await service.vendors.asked.acquire()
-        (quick,) = await line.send([get_vendor(1)], SECONDS)
+        (quick,) = await line.send(envelope(get_vendor(1)), SECONDS)
         assert vendor_of(quick) == 1
         assert not slow.done()
         service.vendors.let_go.set()
@@ -119,7 +124,7 @@ async def test_an_envelope_does_not_wait_for_the_one_before_it() -> None:
 async def test_a_service_that_leaves_still_answers_and_gets_nothing_more() -> None:
     """It asks for the end of the stream, which comes after the last outcome; the next envelope opens another."""
     async with running() as (service, line):
-        under_way = asyncio.ensure_future(line.send([get_vendor(2)], SECONDS))
+        under_way = asyncio.ensure_future(line.send(envelope(get_vendor(2)), SECONDS))
         await service.vendors.asked.acquire()
         service.envelopes.leave()
         first = line._exchange
@@ -131,20 +136,20 @@ async def test_a_service_that_leaves_still_answers_and_gets_nothing_more() -> No
         async with asyncio.timeout(SECONDS / 2):
             await stopping
         with pytest.raises(EnvelopeLost):
-            await line.send([get_vendor(1)], SECONDS)
+            await line.send(envelope(get_vendor(1)), SECONDS)
 
 
 async def test_what_was_not_answered_when_a_stream_breaks_is_lost_and_the_next_envelope_opens_another() -> None:
     """Nobody knows what became of it, and nothing else is held up by it."""
     async with running() as (service, line):
-        lost = asyncio.ensure_future(line.send([get_vendor(2)], SECONDS))
+        lost = asyncio.ensure_future(line.send(envelope(get_vendor(2)), SECONDS))
         await service.vendors.asked.acquire()
         assert line._exchange is not None
         line._exchange._call.cancel()
         with pytest.raises(EnvelopeLost) as caught:
             await lost
         assert caught.value.code is grpc.StatusCode.UNAVAILABLE
-        (found,) = await line.send([get_vendor(1)], SECONDS)
+        (found,) = await line.send(envelope(get_vendor(1)), SECONDS)
         assert (vendor_of(found), service.opened) == (1, 2)
 
 
@@ -152,10 +157,10 @@ async def test_an_envelope_without_an_answer_in_time_leaves_the_stream_to_the_ot
     """The sender waits for as long as it said; what comes too late is nobody's."""
     async with running() as (service, line):
         with pytest.raises(EnvelopeLost) as caught:
-            await line.send([get_vendor(2)], 0.05)
+            await line.send(envelope(get_vendor(2)), 0.05)
         assert caught.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
         service.vendors.let_go.set()
-        (found,) = await line.send([get_vendor(1)], SECONDS)
+        (found,) = await line.send(envelope(get_vendor(1)), SECONDS)
         assert (vendor_of(found), service.opened) == (1, 1)
 
 
@@ -163,7 +168,8 @@ async def test_an_envelope_without_an_answer_in_time_leaves_the_stream_to_the_ot
 async def test_a_call_that_is_not_finished_in_its_own_time_is_answered_late(others: int) -> None:
     """Alone or in company, the service gives it up when its time is over."""
     async with running() as (_, line):
-        *found, late = await line.send([*[get_vendor(1, timeout_us=SHORT_US)] * others, get_vendor(2, timeout_us=SHORT_US)], SECONDS)
+        short = [get_vendor(vendor_id, timeout_us=SHORT_US) for vendor_id in (*[1] * others, 2)]
+        *found, late = await line.send(envelope(*short), SECONDS)
         assert late.code == grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
         assert [vendor_of(result) for result in found] == [1] * others
 
@@ -172,10 +178,10 @@ async def test_a_stream_is_replaced_after_some_time(monkeypatch: pytest.MonkeyPa
     """The one under way keeps its stream, the next gets a new one, and the old one ends when it is empty."""
     async with running() as (service, line):
         monkeypatch.setattr(exchange, "FRESH_SECONDS", 0.0)
-        old = asyncio.ensure_future(line.send([get_vendor(2)], SECONDS))
+        old = asyncio.ensure_future(line.send(envelope(get_vendor(2)), SECONDS))
         await service.vendors.asked.acquire()
         first = line._exchange
-        await line.send([get_vendor(1)], SECONDS)
+        await line.send(envelope(get_vendor(1)), SECONDS)
         assert service.opened == 2
         service.vendors.let_go.set()
         assert vendor_of((await old)[0]) == 2
@@ -191,7 +197,7 @@ async def test_a_service_that_is_not_there_is_told_of_at_once() -> None:
         await service.server.stop(0)
         line = ExchangeLine(channel, lambda: "token")
         with pytest.raises(EnvelopeLost) as caught:
-            await line.send([get_vendor(1)], SECONDS)
+            await line.send(envelope(get_vendor(1)), SECONDS)
         assert caught.value.code is grpc.StatusCode.UNAVAILABLE
 
 
