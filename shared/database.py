@@ -180,8 +180,11 @@ class Database:
         finally:
             await self._pool.putconn(connection)
 
-    async def transact(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def transact(self, work: Callable[[Connection], Awaitable[T]], *, marked: bool = False) -> T:
         """Run `work` in one transaction and return what it returned after COMMIT.
+
+        `marked` says that an earlier transaction, of unknown outcome, may have written what this one finds: then its COMMIT waits for that
+        too.
 
         The transaction runs in a task of its own: a caller that leaves does not tear it, and `close` waits for it. It is repeated on
         errors that a repetition can mend, so `work` must be safe to run again after an unknown outcome.
@@ -194,7 +197,7 @@ class Database:
                 async with connection.transaction():
                     result = await work(connection)
                     crash_point("before_commit", work)
-                    if doubtful:
+                    if doubtful or marked:
                         await mark_log(connection)
                     connection.listen()
                 connection.judge()
@@ -238,6 +241,32 @@ class Database:
                         await mark_log(connection)
                     connection.listen()
                     await connection.execute("COMMIT")
+                connection.judge()
+                crash_point("after_commit", work)
+                return result
+
+        return await self._outliving(once)
+
+    async def transact_at_once(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run `work` in one transaction like `transact`, in one round trip: for work that needs no answer to know what it does next.
+
+        Its statements are remembered and leave together once `work` has returned; all of them take effect, or none. Only then have their
+        cursors row counts: whoever calls looks at those, and what is to be refused must be refused by the statements. They must not warn:
+        a warning cannot be told from one of the COMMIT.
+        """
+
+        async def once(doubtful: bool) -> T:
+            async with self._lend() as connection:
+                connection.note()
+                try:
+                    result = await work(connection)
+                    crash_point("before_commit", work)
+                    if doubtful:
+                        await mark_log(connection)
+                    connection.listen()
+                    await connection.carry_out()
+                finally:
+                    connection.forget()
                 connection.judge()
                 crash_point("after_commit", work)
                 return result

@@ -3,13 +3,13 @@
 psycopg's own pipeline sends each statement as it comes: a system call here and a wake-up of the server for each, together dearer than most
 of our statements. This one holds them until somebody wants to know an answer, then sends all in one piece. Nothing else changes.
 
-It overrides two generators of psycopg that are not public; `tests/integration/test_database.py` fails when they change their ways.
+It overrides and runs generators of psycopg that are not public; `tests/integration/test_database.py` fails when they change their ways.
 """
 
 from typing import Any
 
-from psycopg import AsyncConnection, AsyncPipeline
-from psycopg.abc import PQGen
+from psycopg import AsyncConnection, AsyncCursor, AsyncPipeline
+from psycopg.abc import Params, PQGen, Query
 from psycopg.generators import send
 from psycopg.rows import TupleRow
 
@@ -42,8 +42,53 @@ class HeldPipeline(AsyncPipeline):
 
 
 class HoldingConnection(AsyncConnection[TupleRow]):
-    """A connection whose pipelines hold what they are given."""
+    """A connection whose pipelines hold what they are given, and which can carry out what it was told in one round trip."""
+
+    _noted: list[tuple[AsyncCursor[TupleRow], Query, Params | None]] | None = None
 
     def hold(self) -> None:
         """Make the next `pipeline()` a held one."""
         self._pipeline = HeldPipeline(self)
+
+    async def execute(self, query: Any, params: Params | None = None, **options: Any) -> AsyncCursor[TupleRow]:
+        """Execute a statement as psycopg does; after `note`, only remember it."""
+        if self._noted is None:
+            return await super().execute(query, params, **options)
+        cursor = self.cursor()
+        self._noted.append((cursor, query, params))
+        return cursor
+
+    def note(self) -> None:
+        """Remember the statements that follow, for `carry_out`."""
+        self._noted = []
+
+    def forget(self) -> None:
+        """Drop what was remembered."""
+        self._noted = None
+
+    async def carry_out(self) -> None:
+        """Carry out what was remembered as one transaction, in one round trip; raise the error of the first that fails, with nothing done.
+
+        The cursors have their rows and row counts afterwards. It is the implicit transaction of a pipeline, which ends at its
+        synchronisation: no BEGIN and no COMMIT, and nothing to roll back.
+        """
+        async with self.lock:
+            await self.wait(self._carry_out_gen())
+
+    def _carry_out_gen(self) -> PQGen[None]:
+        noted, self._noted = self._noted or [], None
+        pipeline = self._pipeline = HeldPipeline(self)
+        failure: BaseException | None = None
+        yield from pipeline._enter_gen()
+        try:
+            for cursor, query, params in noted:
+                yield from cursor._execute_gen(query, params)
+            yield from pipeline._exit_gen()
+        except BaseException as error:
+            failure = error
+            # The server skipped what came after the failure, and with it statements that the driver takes for prepared.
+            self._prepared.clear()
+            raise
+        finally:
+            pipeline._exit(failure)
+            self._pipeline = None

@@ -77,11 +77,16 @@ async def cancel_waiting(admin: psycopg.Connection) -> None:
 
 
 async def transact(database: Database, manner: str) -> None:
-    """Add the note in one of the two manners of a transaction."""
-    await (database.transact(add) if manner == "plain" else database.transact_pipelined(add_pipelined))
+    """Add the note in one of the manners of a transaction."""
+    manners = {
+        "plain": lambda: database.transact(add),
+        "pipelined": lambda: database.transact_pipelined(add_pipelined),
+        "at once": lambda: database.transact_at_once(add),
+    }
+    await manners[manner]()
 
 
-@pytest.mark.parametrize("manner", ["plain", "pipelined"])
+@pytest.mark.parametrize("manner", ["plain", "pipelined", "at once"])
 async def test_a_commit_that_stopped_waiting_is_repeated_until_the_standby_has_it(
     database: Database, admin: psycopg.Connection, manner: str
 ) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from shared.database import Connection, Database, Sync, expect_rows
+from shared.database import Connection, Cursor, Database, Sync, expect_rows
 from tests.databases import Databases
 
 CONNECTIONS = 12
@@ -131,4 +131,63 @@ async def test_a_pipelined_transaction_whose_connection_dies_under_it_is_repeate
         return len(await seen.fetchall())
 
     assert await database.transact_pipelined(work) == 1
+    assert tries == 2
+
+
+async def add_both_at_once(database: Database, first: str, second: str) -> list[str]:
+    """Add two keys in one round trip; return what the statement between them saw."""
+
+    async def work(connection: Connection) -> tuple[Cursor, Cursor]:
+        await connection.execute(ADD_KEY, {"key": first, "now": NOW})
+        seen = await connection.execute(KEYS)
+        return seen, await connection.execute(ADD_KEY, {"key": second, "now": NOW})
+
+    seen, added = await database.transact_at_once(work)
+    expect_rows(added, 1, "keys")
+    return [row[0] for row in await seen.fetchall()]
+
+
+async def test_a_transaction_at_once_carries_its_statements_out_in_order(database: Database) -> None:
+    """Each sees those before it, and all have taken effect."""
+    assert await add_both_at_once(database, "a", "b") == ["a"]
+    assert await kept(database) == ["a", "b"]
+
+
+async def test_a_transaction_at_once_is_all_or_nothing_and_spoils_nothing_for_those_that_follow(database: Database) -> None:
+    """A failure takes the statements before it back, and the connection goes on with the next transaction, prepared statements included."""
+    for number in range(8):
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            await add_both_at_once(database, f"twice-{number}", f"twice-{number}")
+        for each in range(CONNECTIONS):
+            await add_both_at_once(database, f"a-{number}-{each}", f"b-{number}-{each}")
+            await add_both(database, f"c-{number}-{each}", f"d-{number}-{each}")
+    assert len(await kept(database)) == 8 * 4 * CONNECTIONS
+
+
+async def test_work_that_fails_before_it_is_sent_leaves_nothing_behind(database: Database) -> None:
+    """Not on the server, and not on the connection that it was noted on."""
+
+    async def work(connection: Connection) -> None:
+        await connection.execute(ADD_KEY, {"key": "a", "now": NOW})
+        raise ValueError("no")
+
+    for _ in range(CONNECTIONS):
+        with pytest.raises(ValueError, match="no"):
+            await database.transact_at_once(work)
+    assert await add_both_at_once(database, "b", "c") == ["b"]
+    assert await kept(database) == ["b", "c"]
+
+
+async def test_a_transaction_at_once_whose_connection_dies_under_it_is_repeated(database: Database, databases: Databases) -> None:
+    """As any other: a repetition, not an error."""
+    tries = 0
+
+    async def work(connection: Connection) -> Cursor:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            terminate_all(databases)
+        return await connection.execute("SELECT 1")
+
+    assert len(await (await database.transact_at_once(work)).fetchall()) == 1
     assert tries == 2

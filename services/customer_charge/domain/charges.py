@@ -53,7 +53,8 @@ class Charge(NamedTuple):
 class ChargeOrder(NamedTuple):
     """What a caller wants charged. `charge_id` was made before the order was first sent; `key` is the idempotency key.
 
-    `external_id` and `metadata` are the caller's notes; None, never empty, where it made none. `allow_duplicate` as in Charge.
+    `external_id` and `metadata` are the caller's notes; None, never empty, where it made none. `allow_duplicate` as in Charge. `known` says
+    that the key was probably used before, so that it is worth looking before trying; the outcome is the same.
     """
 
     charge_id: str
@@ -65,6 +66,7 @@ class ChargeOrder(NamedTuple):
     external_id: str | None = None
     metadata: Mapping[str, str] | None = None
     allow_duplicate: bool = False
+    known: bool = False
 
     @property
     def detailed(self) -> bool:

@@ -46,6 +46,7 @@ class ChargeServicer(customer_charge_pb2_grpc.ChargeServiceServicer):
             if error is not None:
                 raise error
             return pb.IncreaseCreditResponse(status=pb.CHARGE_STATE_VALIDATED)
+        notes = request.metadata
         accepted = await self._acceptor.accept(
             ChargeOrder(
                 charge_id=call.call_id,
@@ -55,8 +56,9 @@ class ChargeServicer(customer_charge_pb2_grpc.ChargeServiceServicer):
                 key=call.idempotency_key,
                 principal=call.caller.subject,
                 external_id=request.external_id or None,
-                metadata=dict(request.metadata) or None,
+                metadata=dict(notes) if notes else None,
                 allow_duplicate=request.allow_duplicate,
+                known=call.replay,
             )
         )
         if accepted.replayed:

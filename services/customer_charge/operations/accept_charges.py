@@ -1,5 +1,6 @@
 """ACCEPT: make charges durable, one transaction for a whole batch of them."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,12 +13,8 @@ from services.customer_charge.storage import allowed_duplicates, charge_keys, ch
 from services.customer_charge.storage.charge_keys import ChargeKey, KeyState
 from services.customer_charge.storage.order_columns import OrderColumns
 from shared.clock import utc_now
-from shared.database import Connection, Database, Sync, Written, expect_rows
+from shared.database import Connection, Database, Written, expect_rows
 from shared.errors import ChargingError, Conflict, IdempotencyKeyReused
-
-
-class KnownKey(Exception):
-    """A key among those of a batch was used or sealed before."""
 
 
 class Accepted(NamedTuple):
@@ -41,10 +38,7 @@ async def accept_charges(database: Database, orders: Sequence[ChargeOrder], *, s
     An order whose key was used before gets the charge made then, IdempotencyKeyReused for another payload, or Conflict (KEY_SEALED).
     Orders fail alone; whatever is returned as accepted is durable. Vendor and customer must exist: that is checked before.
     """
-    try:
-        results = await _accept_new(database, orders, slots)
-    except (KnownKey, UniqueViolation):  # nothing happened; a violation is of a charge id: an order of ours that is sent again
-        results = await _accept_any(database, orders, slots)
+    results = await _accept(database, orders, slots)
     # Every charge that is not final is worth a hint, also one that an earlier try of this transaction had committed without telling.
     waiting = {
         slot_of(order.vendor_id, slots)
@@ -54,32 +48,53 @@ async def accept_charges(database: Database, orders: Sequence[ChargeOrder], *, s
     return AcceptedBatch(results, waiting)
 
 
+async def _accept(database: Database, orders: Sequence[ChargeOrder], slots: int) -> list[Accepted | ChargingError]:
+    """Accept the orders whose keys are believed to be new in one round trip, and look the others up first."""
+    known = [order for order in orders if order.known]
+    if not known:
+        return await _accept_new(database, orders, slots)
+    new = [order for order in orders if not order.known]
+    one, other = await asyncio.gather(_accept_new(database, new, slots) if new else _nothing(), _accept_any(database, known, slots))
+    results = dict(zip([order.charge_id for order in (*new, *known)], (*one, *other), strict=True))
+    return [results[order.charge_id] for order in orders]
+
+
+async def _nothing() -> list[Accepted | ChargingError]:
+    return []
+
+
 async def _accept_new(database: Database, orders: Sequence[ChargeOrder], slots: int) -> list[Accepted | ChargingError]:
-    """Accept orders none of whose keys was ever used, as nearly always. Raises KnownKey, with nothing done, when one was."""
+    """Accept orders none of whose keys was ever used, as nearly always; when one was, nothing of this happened and they are looked up."""
     columns = OrderColumns.of(orders)
 
-    async def work(connection: Connection, sync: Sync) -> datetime:
+    async def work(connection: Connection) -> tuple[datetime, list[Written]]:
         now = utc_now()
-        keys = await charge_keys.insert_keys(connection, columns, now)
+        keys = await charge_keys.insert_new_keys(connection, columns, now)
         made = await _insert(connection, orders, columns, now)
         pending = await _insert_pending(connection, orders, columns, slots, now)
-        await sync()
-        if keys.rowcount != columns.rows:
-            raise KnownKey
-        for cursor, rows, what in (*made, *pending):
-            expect_rows(cursor, rows, what)
-        return now
+        return now, [(keys, columns.rows, "keys"), *made, *pending]
 
-    now = await database.transact_pipelined(work)
+    try:
+        now, sent = await database.transact_at_once(work)
+    except UniqueViolation:  # of a key, or of a charge id: an order of ours that is sent again
+        return await _accept_any(database, orders, slots, marked=True)
+    # The statements write all of their rows or fail, so this is an alarm that comes after the fact; the orders may be repeated.
+    for cursor, rows, what in sent:
+        expect_rows(cursor, rows, what)
     return [Accepted(_new_charge(order, now), replayed=False) for order in orders]
 
 
-async def _accept_any(database: Database, orders: Sequence[ChargeOrder], slots: int) -> list[Accepted | ChargingError]:
-    """Accept the orders whose keys are new, and find out what the other keys stand for."""
+async def _accept_any(
+    database: Database, orders: Sequence[ChargeOrder], slots: int, *, marked: bool = False
+) -> list[Accepted | ChargingError]:
+    """Accept the orders whose keys are new, and find out what the other keys stand for.
+
+    `marked` for orders that were tried before: what is found may be of that try, whose COMMIT nobody saw answered.
+    """
 
     async def work(connection: Connection) -> list[Accepted | ChargingError]:
         now = utc_now()
-        inserted = await charge_keys.insert_keys(connection, OrderColumns.of(orders), now, tell=True)
+        inserted = await charge_keys.insert_keys(connection, OrderColumns.of(orders), now)
         fresh_ids = {row[0] for row in await inserted.fetchall()}
         # Effects come only from key rows that this transaction inserted.
         fresh = [order for order in orders if order.charge_id in fresh_ids]
@@ -93,7 +108,7 @@ async def _accept_any(database: Database, orders: Sequence[ChargeOrder], slots: 
         known = await _known(connection, [order for order in orders if order.charge_id not in fresh_ids])
         return [made.get(order.charge_id) or known[order.charge_id] for order in orders]
 
-    return await database.transact(work)
+    return await database.transact(work, marked=marked)
 
 
 async def _insert(connection: Connection, orders: Sequence[ChargeOrder], columns: OrderColumns, now: datetime) -> list[Written]:

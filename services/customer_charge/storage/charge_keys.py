@@ -37,7 +37,7 @@ class ChargeKey:
         return (self.customer_id, self.amount) == (order.customer_id, order.amount)
 
 
-INSERT_KEYS = """
+INSERT_NEW_KEYS = """
 INSERT INTO charge_keys (vendor_id, key, state, charge_id, customer_id, amount, created_at)
 SELECT item.vendor_id, item.key, 1, item.charge_id, item.customer_id, item.amount, %(now)s
 FROM (
@@ -45,28 +45,40 @@ FROM (
         unnest(%(customer_ids)s::bigint[]) AS customer_id, unnest(%(amounts)s::bigint[]) AS amount
     FROM cell
 ) AS item
-ON CONFLICT (vendor_id, key) DO NOTHING
 """
 
-INSERT_AND_TELL_KEYS = INSERT_KEYS + "RETURNING charge_id::text"
+
+async def insert_new_keys(connection: Connection, orders: OrderColumns, now: datetime) -> Cursor:
+    """Record keys; fails with a unique violation when one is known. Waits for a transaction that is recording one of them."""
+    return await connection.execute(INSERT_NEW_KEYS, _parameters(orders, now))
 
 
-async def insert_keys(connection: Connection, orders: OrderColumns, now: datetime, *, tell: bool = False) -> Cursor:
-    """Record the keys that are new; with `tell` the rows are the charge ids they now stand for.
+INSERT_KEYS = (
+    INSERT_NEW_KEYS
+    + """
+ON CONFLICT (vendor_id, key) DO NOTHING
+RETURNING charge_id::text
+"""
+)
+
+
+async def insert_keys(connection: Connection, orders: OrderColumns, now: datetime) -> Cursor:
+    """Record the keys that are new; the rows are the charge ids they now stand for.
 
     Waits for a transaction that is recording one of the same keys.
     """
-    return await connection.execute(
-        INSERT_AND_TELL_KEYS if tell else INSERT_KEYS,
-        {
-            "vendor_ids": orders.vendor_ids,
-            "keys": orders.keys,
-            "charge_ids": orders.charge_ids,
-            "customer_ids": orders.customer_ids,
-            "amounts": orders.amounts,
-            "now": now,
-        },
-    )
+    return await connection.execute(INSERT_KEYS, _parameters(orders, now))
+
+
+def _parameters(orders: OrderColumns, now: datetime) -> dict[str, object]:
+    return {
+        "vendor_ids": orders.vendor_ids,
+        "keys": orders.keys,
+        "charge_ids": orders.charge_ids,
+        "customer_ids": orders.customer_ids,
+        "amounts": orders.amounts,
+        "now": now,
+    }
 
 
 GET_KEYS = """
