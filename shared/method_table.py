@@ -92,8 +92,8 @@ def _fold(
 def _unread(handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
     """Return the handler as a server has it call by call: served as soon as a call begins, before its request has arrived.
 
-    To the server it is a method with a stream of requests; the guard of arrival reads the one there is, from callers that may call. One that
-    takes a stream reads that by itself.
+    To the server it is a method with a stream of requests; the guard of arrival reads the one there is, from callers that may call.
+    One that takes a stream reads that by itself.
     """
     if handler.stream_stream is not None:
         return handler

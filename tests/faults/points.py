@@ -38,6 +38,7 @@ FIRST_CHARGE = call("LookupVendors", "customer_charge", hits_max=1)
 
 UNDER_LOAD = [
     call("ExchangeEnvelopes", "gateway"),
+    call("Dispatch", "gateway", hits_max=1),
     commit("accept_charges", "customer_charge"),
     sending("hint", "customer_charge"),
     call("DebitVendors", "customer_charge.worker"),

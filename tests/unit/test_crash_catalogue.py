@@ -19,7 +19,8 @@ def own_files() -> list[Path]:
 
 def points_of_operations() -> set[str]:
     """Return the two points of each operation with a transaction of its own."""
-    writing = {file.stem for file in ROOT.glob("services/*/operations/*.py") if re.search(r"\.transact(_pipelined)?\(", file.read_text())}
+    transaction = re.compile(r"\.transact(_pipelined|_at_once)?\(")
+    writing = {file.stem for file in ROOT.glob("services/*/operations/*.py") if transaction.search(file.read_text())}
     return {f"{operation}.{moment}_commit" for operation in writing for moment in ("before", "after")}
 
 
