@@ -16,6 +16,9 @@ from shared.transport.backend import Answer
 CALLS_MAX = 1_024
 """Calls in one envelope, as the contract says."""
 
+NUMBER_MAX = 2**53 - 1
+"""Largest number of an envelope, as the contract says."""
+
 ENVELOPES_MAX = 8
 """Served at a time on one stream. A door of ours has two under way; whoever sends more is not read for a while."""
 
@@ -85,6 +88,8 @@ def _envelope(content: bytes) -> envelope_pb2.ExchangeEnvelopesRequest:
         request = envelope_pb2.ExchangeEnvelopesRequest.FromString(content)
     except (DecodeError, ValueError):
         raise InvalidArgument("the message is no envelope", reason="MALFORMED_MESSAGE") from None
+    if not 0 <= request.number <= NUMBER_MAX:
+        raise InvalidArgument.of_field("number", f"must be 0 to {NUMBER_MAX}")
     if not 1 <= len(request.calls) <= CALLS_MAX:
         raise InvalidArgument.of_field("calls", f"must be 1 to {CALLS_MAX} calls")
     return request
