@@ -61,6 +61,11 @@ class NaturalBatcher(Generic[T, R]):
         # A batch belongs to no single caller: it must not see the context (current call, log fields) of the one that happened to start it.
         self._context = copy_context()
 
+    @property
+    def waiting(self) -> int:
+        """Return how many items wait for a batch."""
+        return len(self._queue)
+
     def submit(self, item: T) -> asyncio.Future[R]:
         """Queue the item for some batch and return the future of its result.
 

@@ -135,6 +135,12 @@ class Database:
             await asyncio.wait(self._running)
         await self._pool.close()
 
+    def pool_state(self) -> dict[str, int]:
+        """Return how many connections are `open`, are `free` and may be at most (`max`), and how many callers are `waiting` for one."""
+        stats = self._pool.get_stats()
+        names = {"open": "pool_size", "free": "pool_available", "max": "pool_max", "waiting": "requests_waiting"}
+        return {name: stats.get(key, 0) for name, key in names.items()}
+
     async def ready(self) -> bool:
         """Tell whether the database answers within a second."""
         try:

@@ -57,6 +57,9 @@ class CommonSettings(BaseSettings):
     metrics_port: Port = 0
     """Port of `/metrics` of this process; 0 switches it off."""
 
+    trace_ratio: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of all traces that are kept and sent; 0 switches them off. The same for every process. See shared/tracing/."""
+
     reflection: bool = True
     """Whether gRPC server reflection is served."""
 

@@ -1,17 +1,24 @@
 """Logs and metrics of a process."""
 
 import logging
+import re
 import sys
+from collections.abc import Mapping
 from typing import Any
 from wsgiref.simple_server import WSGIServer
 
 import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, start_http_server
 
+from shared.call import CURRENT_CALL
 from shared.settings import CommonSettings
+from shared.tracing.ids import trace_id_text
 
 SECRET_KEYS = frozenset({"authorization", "token", "password", "secret", "private_key"})
 """Fields that never reach a log, whoever passes them."""
+
+SECRET_TEXTS = re.compile(r"(\b(?:Token|Bearer)\s+)[\w.~+/=-]{16,}|(://[^\s:/@]*:)[^\s@/]+(?=@)")
+"""Tokens and passwords within a text, such as that of an error: behind the scheme of a header, and before the host of a URL."""
 
 
 def configure_logging(settings: CommonSettings, service: str) -> None:
@@ -19,6 +26,7 @@ def configure_logging(settings: CommonSettings, service: str) -> None:
     console = settings.log_format == "console"
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        _add_call,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S.%f" if console else "iso", utc=not console),
         _redact,
@@ -48,10 +56,38 @@ def configure_logging(settings: CommonSettings, service: str) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
-def _redact(_: Any, __: str, event: Any) -> Any:
-    for key in SECRET_KEYS & event.keys():
-        event[key] = "***"
+def _add_call(_: Any, __: str, event: Any) -> Any:
+    """Say which call a line was written in, looked up only when there is a line: its ids, and who made it.
+
+    `call_id` is also the id of the charge that the call makes, and `trace_id` the same as tools for traces write it.
+    """
+    call = CURRENT_CALL.get(None)
+    if call is not None:
+        event.setdefault("request_id", call.request_id)
+        event.setdefault("call_id", call.call_id)
+        event.setdefault("trace_id", trace_id_text(call.call_id))
+        if call.principal is not None:
+            event.setdefault("principal", call.principal.subject)
     return event
+
+
+def _redact(_: Any, __: str, event: Any) -> Any:
+    for key, value in event.items():
+        event[key] = _without_secrets(key, value)
+    return event
+
+
+def _without_secrets(key: object, value: object) -> object:
+    """Return what may be written of a value: nothing under the name of a secret, at any depth, and no token or password within a text."""
+    if isinstance(key, str) and key.lower() in SECRET_KEYS:
+        return "***"
+    if isinstance(value, str):
+        return SECRET_TEXTS.sub(r"\1\2***", value)
+    if isinstance(value, Mapping):
+        return {inner: _without_secrets(inner, content) for inner, content in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_secrets(None, content) for content in value]
+    return value
 
 
 def new_registry() -> CollectorRegistry:

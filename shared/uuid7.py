@@ -90,6 +90,11 @@ uuid7_text: Callable[[], str] = _SEQUENCE.next_text
 """Return a new id as text."""
 
 
+def unix_ms_of(identifier: str) -> int:
+    """Return when an id was made, in milliseconds since 1970."""
+    return int(identifier[:8] + identifier[9:13], 16)
+
+
 def derived_ids(base: str, count: int) -> list[str]:
     """Return the ids of the `count` items, at most 2^32, of what has the id `base`: the same each time, another for each item.
 

@@ -1,6 +1,8 @@
 """Charges that arrive together are accepted together: the service's hot path in one object."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 from services.customer_charge.domain.charges import ChargeOrder
 from services.customer_charge.existence import Existence, missing_party
@@ -9,6 +11,9 @@ from shared.batching import NaturalBatcher
 from shared.database import Database
 from shared.errors import ChargingError, NotFound
 from shared.wakeups.after_answers import Wake
+
+if TYPE_CHECKING:
+    from shared.tracing.tracing import Tracing
 
 MAX_BATCH = 512
 """Most charges of one transaction: past this a commit is spread thin enough, and the first caller waits for the last."""
@@ -85,6 +90,11 @@ class Acceptor:
             results += [refused.get(order.charge_id) or next(accepted) for order in chunk]
         return results
 
+    @property
+    def waiting(self) -> int:
+        """Return how many charges wait for a transaction."""
+        return self._batcher.waiting
+
     async def require_vendor(self, vendor_id: int) -> None:
         """Raise NotFound for an unknown vendor, Unavailable when it is not known here and nobody can be asked."""
         await self._require(self._vendors, "vendor", "vendor_id", vendor_id)
@@ -103,6 +113,15 @@ class Acceptor:
     async def _require(existence: Existence, kind: str, field: str, identifier: int) -> None:
         if identifier not in await existence.find({identifier}):
             raise NotFound.of(kind, identifier, field)
+
+
+def acceptor_kind(tracing: "Tracing | None") -> Callable[..., Acceptor]:
+    """Return what makes an acceptor, one with spans where traces are on."""
+    if tracing is None:
+        return Acceptor
+    from services.customer_charge.traced_acceptor import TracedAcceptor
+
+    return partial(TracedAcceptor, tracing)
 
 
 def known_rollback(error: Exception) -> bool:

@@ -7,7 +7,7 @@ from charging.customer_charge.v1 import reconciliation_pb2_grpc as reconciliatio
 from charging.customer_charge.v1 import reversal_pb2_grpc as reversal_rpc
 from charging.customer_charge.v1 import webhooks_pb2_grpc as webhooks_rpc
 
-from services.customer_charge.acceptor import Acceptor
+from services.customer_charge.acceptor import acceptor_kind
 from services.customer_charge.dry_runs import DryRuns
 from services.customer_charge.existence import Existence
 from services.customer_charge.feed_watch import FeedWatch
@@ -25,16 +25,17 @@ from services.customer_charge.settlement_watch import SettlementWatch
 from services.customer_charge.storage.customers import existing_customers
 from services.customer_charge.storage.reversals import final_reversals
 from services.customer_charge.vendor_ledger import VendorCreditClient
-from services.customer_charge.wakeups import REVERSAL_QUEUE, REVERSAL_SLOT, build_waker
+from services.customer_charge.wakeups import QUEUE, REVERSAL_QUEUE, REVERSAL_SLOT, build_waker
 from services.customer_charge.webhooks.building import secret_safe
 from shared.auth.remote_trust import remote_fetch
 from shared.auth.trust_state import TrustCopy
-from shared.database import Database
 from shared.database_checks import check_durability
 from shared.documents.signing import DocumentSigner
 from shared.grpc_server import GrpcServer, Ports
-from shared.guards import Guards, peer_tokens
+from shared.guards import QUEUE_TEXT, Guards, peer_tokens
+from shared.scraped_metrics import ScrapedMetrics
 from shared.telemetry import MetricsEndpoint, new_registry
+from shared.tracing.opening import client_spans, open_database, open_tracing
 from shared.transport.channels import open_channel
 from shared.wakeups.after_answers import AfterAnswers
 
@@ -47,20 +48,25 @@ class CustomerChargeApp:
     def __init__(self, settings: CustomerChargeSettings) -> None:
         self._settings = settings
         registry = new_registry()
-        self.database = Database(
-            settings.database_url, settings.database_schema, pool_size=settings.database_pool_size, application_name=SERVICE
+        metrics = ScrapedMetrics(registry)
+        self._tracing = open_tracing(settings, SERVICE)
+        self.database = open_database(
+            self._tracing, settings.database_url, settings.database_schema, pool_size=settings.database_pool_size, application_name=SERVICE
         )
+        metrics.database(self.database)
         tokens = peer_tokens(settings, SERVICE)
         self._waker = build_waker(settings)
         self._wake = AfterAnswers(self._waker.wake)
         self._reversal_waker = build_waker(settings, REVERSAL_QUEUE)
         self._identity = open_channel(settings.identity_address, settings.tls)
-        self._vendor_credit = open_channel(settings.vendor_credit_address, settings.tls)
+        self._vendor_credit = open_channel(settings.vendor_credit_address, settings.tls, client_spans(self._tracing))
         ledger = VendorCreditClient(self._vendor_credit, lambda: tokens.token("vendor_credit"))
         self._trust = TrustCopy(remote_fetch(self._identity, tokens))
-        self._guards = Guards(settings, SERVICE, self._trust, registry)
+        self._guards = Guards(settings, SERVICE, self._trust, registry, metrics=metrics, tracing=self._tracing)
+        self._waker.show(metrics, QUEUE)
+        self._reversal_waker.show(metrics, REVERSAL_QUEUE)
         vendors, customers = Existence(ledger.existing), Existence(self._existing_customers)
-        self.acceptor = Acceptor(
+        self.acceptor = acceptor_kind(self._tracing)(
             self.database,
             slots=settings.settle_slots,
             vendors=vendors,
@@ -68,6 +74,7 @@ class CustomerChargeApp:
             wake=self._wake,
             observe=self._guards.observer("accept"),
         )
+        metrics.gauge("charging_queue_depth", QUEUE_TEXT, lambda: self.acceptor.waiting, batcher="accept")
         dry_runs = DryRuns(vendors=vendors, customers=customers, ledger=ledger)
         self._watch = SettlementWatch(self.database)
         self._reversal_watch = SettlementWatch(self.database, final_reversals)

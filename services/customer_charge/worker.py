@@ -3,6 +3,7 @@
 import asyncio
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import dramatiq
 import grpc
@@ -13,6 +14,7 @@ from services.customer_charge.domain.links import KnownLinks
 from services.customer_charge.operations.settle_charges import settle_slot
 from services.customer_charge.operations.settle_reversals import settle_reversals
 from services.customer_charge.settings import CustomerChargeSettings
+from services.customer_charge.settle_watch import SettleWatch
 from services.customer_charge.storage import pending_reversals
 from services.customer_charge.storage.pending_charges import read_pending
 from services.customer_charge.vendor_ledger import VendorCreditClient
@@ -23,13 +25,18 @@ from shared.crash_points import arm
 from shared.database import Database
 from shared.errors import ChargingError
 from shared.guards import peer_tokens
+from shared.scraped_metrics import ScrapedMetrics
 from shared.settings import load_settings
-from shared.telemetry import configure_logging
+from shared.telemetry import MetricsEndpoint, configure_logging, new_registry
+from shared.tracing.opening import client_spans, open_database, open_tracing
 from shared.transport.channels import open_channel
 from shared.wakeups.broker import DoorbellRedisBroker, build_broker
 from shared.wakeups.loop_resource import LoopResource
 from shared.wakeups.slot_lock import SlotLock
 from shared.wakeups.worker import run_worker
+
+if TYPE_CHECKING:
+    from shared.tracing.tracing import Tracing
 
 SERVICE = "customer_charge.worker"
 HINT_SPACING_SECONDS = 0.1
@@ -48,17 +55,26 @@ class Tools:
     channel: grpc.aio.Channel
     ledger: VendorCreditClient
     deliveries: Deliveries | None
+    watch: SettleWatch
+    tracing: "Tracing | None"
 
     @classmethod
-    async def open(cls, settings: CustomerChargeSettings) -> "Tools":
+    async def open(
+        cls, settings: CustomerChargeSettings, watch: SettleWatch, metrics: ScrapedMetrics, tracing: "Tracing | None"
+    ) -> "Tools":
         """Connect to the database and to the vendor-credit service."""
-        database = Database(settings.database_url, settings.database_schema, pool_size=settings.worker_threads, application_name=SERVICE)
-        tokens = peer_tokens(settings, "customer_charge")
-        channel = open_channel(settings.vendor_credit_address, settings.tls)
-        await database.open()
-        return cls(
-            database, channel, VendorCreditClient(channel, lambda: tokens.token("vendor_credit")), build_deliveries(settings, database)
+        database = open_database(
+            tracing, settings.database_url, settings.database_schema, pool_size=settings.worker_threads, application_name=SERVICE
         )
+        metrics.database(database)
+        tokens = peer_tokens(settings, "customer_charge")
+        channel = open_channel(settings.vendor_credit_address, settings.tls, client_spans(tracing))
+        await database.open()
+        ledger = VendorCreditClient(channel, lambda: tokens.token("vendor_credit"))
+        deliveries = build_deliveries(settings, database)
+        if deliveries is not None:
+            deliveries.show(metrics)
+        return cls(database, channel, ledger, deliveries, watch, tracing)
 
     async def close(self) -> None:
         """Break off deliveries, and disconnect."""
@@ -66,6 +82,8 @@ class Tools:
             await self.deliveries.close()
         await self.channel.close()
         await self.database.close()
+        if self.tracing is not None:
+            await self.tracing.close()
 
 
 async def work_on(slot: int, tools: Tools, lock: SlotLock, links: KnownLinks, *, limit: int) -> None:
@@ -78,7 +96,9 @@ async def work_on(slot: int, tools: Tools, lock: SlotLock, links: KnownLinks, *,
         async with lock.acquire(slot) as acquired:
             if not acquired:
                 return
-            await settle_slot(tools.database, tools.ledger, slot, limit=limit, links=links, stint_seconds=STINT_SECONDS)
+            await settle_slot(
+                tools.database, tools.ledger, slot, limit=limit, links=links, stint_seconds=STINT_SECONDS, watch=tools.watch.batch
+            )
         async with tools.database.reading() as connection:
             if not await read_pending(connection, slot, limit=1):
                 return
@@ -126,7 +146,12 @@ def main() -> None:
     broker = build_broker(settings.redis_url)
     lock = SlotLock(settings.redis_url, prefix=QUEUE)
     reversal_lock = SlotLock(settings.redis_url, prefix=REVERSAL_QUEUE)
-    resource = LoopResource(lambda: Tools.open(settings), Tools.close)
+    registry = new_registry()
+    metrics = ScrapedMetrics(registry)
+    tracing = open_tracing(settings, SERVICE)
+    watch = SettleWatch(registry, tracing)
+    resource = LoopResource(lambda: Tools.open(settings, watch, metrics, tracing), Tools.close)
+    endpoint = MetricsEndpoint(settings, registry)
     broker.add_middleware(resource)
     hints = WebhookHints(broker)
     links = KnownLinks()
@@ -160,11 +185,17 @@ def main() -> None:
         broker,
         threads=settings.worker_threads,
         drain_seconds=settings.drain_seconds,
-        on_ready=lambda: log.info("working"),
+        on_ready=lambda: _working(endpoint),
         heartbeat_file=settings.heartbeat_file,
     )
+    endpoint.stop()
     lock.close()
     reversal_lock.close()
+
+
+def _working(endpoint: MetricsEndpoint) -> None:
+    endpoint.start()
+    log.info("working")
 
 
 if __name__ == "__main__":

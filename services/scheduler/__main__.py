@@ -1,7 +1,10 @@
 """Run the scheduler: what must happen from time to time, whatever broker and workers do."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
+from itertools import product
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -11,6 +14,7 @@ from services.customer_charge.domain.stalls import Stalls
 from services.customer_charge.operations.sweep_charges import sweep_charges
 from services.customer_charge.operations.sweep_reversals import sweep_reversals
 from services.customer_charge.settings import CustomerChargeSettings
+from services.customer_charge.settle_watch import SettleWatch
 from services.customer_charge.vendor_ledger import VendorCreditClient
 from services.customer_charge.webhooks.building import build_deliveries
 from services.scheduler.books_check import BooksChecker, BooksMetrics
@@ -25,8 +29,10 @@ from shared.database import Database
 from shared.errors import ChargingError
 from shared.guards import peer_tokens
 from shared.main import run
+from shared.scraped_metrics import ScrapedMetrics
 from shared.settings import load_settings
 from shared.telemetry import MetricsEndpoint, new_registry
+from shared.tracing.opening import client_spans, open_database, open_tracing
 from shared.transport.channels import open_channel
 
 SERVICE = "scheduler"
@@ -37,6 +43,8 @@ log = structlog.get_logger(SERVICE)
 
 CHECK_SECONDS = 60
 """Between two checks of the books: what is broken is stopped within about a minute, and a check costs little more than what is new."""
+
+JOBS = ("charges", "reversals", "credit", "credit_requests", "webhooks", "facts", "books", "metrics")
 
 SHOW_SECONDS = 5
 """Between two readings of what is pending, for the metrics."""
@@ -52,16 +60,24 @@ class SchedulerApp:
     def __init__(self, vendor_credit: VendorCreditSettings, customer_charge: CustomerChargeSettings) -> None:
         tokens = peer_tokens(customer_charge, SERVICE)
         self._drain_seconds = customer_charge.drain_seconds
+        self._tracing = open_tracing(customer_charge, SERVICE)
         self._vendor_database = Database(vendor_credit.database_url, vendor_credit.database_schema, pool_size=2, application_name=SERVICE)
-        self._charge_database = Database(
-            customer_charge.database_url, customer_charge.database_schema, pool_size=2, application_name=SERVICE
+        self._charge_database = open_database(
+            self._tracing, customer_charge.database_url, customer_charge.database_schema, pool_size=2, application_name=SERVICE
         )
-        self._channel = open_channel(customer_charge.vendor_credit_address, customer_charge.tls)
+        self._channel = open_channel(customer_charge.vendor_credit_address, customer_charge.tls, client_spans(self._tracing))
         self._feed_channel = open_channel(customer_charge.customer_charge_address, customer_charge.tls)
         feed = EventFeedClient(self._feed_channel, lambda: tokens.token("customer_charge"))
         ledger = VendorCreditClient(self._channel, lambda: tokens.token("vendor_credit"))
         self._identity_channel = open_channel(customer_charge.identity_address, customer_charge.tls)
         registry = new_registry()
+        metrics = ScrapedMetrics(registry)
+        self._turns: Counter[tuple[str, str]] = Counter()
+        for turn in product(JOBS, ("done", "failed")):
+            metrics.counter(
+                "charging_sweeps", "Turns of the scheduler's jobs.", partial(self._turns.__getitem__, turn), sweep=turn[0], outcome=turn[1]
+            )
+        watch = SettleWatch(registry, self._tracing)
         self._metrics = MetricsEndpoint(customer_charge, registry)
         checker = BooksChecker(
             self._vendor_database,
@@ -78,7 +94,8 @@ class SchedulerApp:
 
         async def sweep() -> None:
             await self._guarded(
-                "charges", lambda: sweep_charges(self._charge_database, ledger, limit=customer_charge.settle_batch, stalls=stalls)
+                "charges",
+                lambda: sweep_charges(self._charge_database, ledger, limit=customer_charge.settle_batch, stalls=stalls, watch=watch.batch),
             )
 
         async def sweep_back() -> None:
@@ -98,6 +115,8 @@ class SchedulerApp:
             )
 
         self._deliveries = build_deliveries(customer_charge, self._charge_database)
+        if self._deliveries is not None:
+            self._deliveries.show(metrics)
 
         async def deliver() -> None:
             if self._deliveries is not None:
@@ -141,6 +160,8 @@ class SchedulerApp:
         await self._feed_channel.close()
         await self._vendor_database.close()
         await self._charge_database.close()
+        if self._tracing is not None:
+            await self._tracing.close()
 
     async def _guarded(self, job: str, work: Callable[[], Awaitable[int | None]]) -> None:
         """Run one job in a task of its own that `stop` can wait for; a failure is logged, and the next turn tries again."""
@@ -149,15 +170,17 @@ class SchedulerApp:
         task.add_done_callback(self._running.discard)
         await asyncio.shield(task)
 
-    @staticmethod
-    async def _run(job: str, work: Callable[[], Awaitable[int | None]]) -> None:
+    async def _run(self, job: str, work: Callable[[], Awaitable[int | None]]) -> None:
         try:
             done = await work()
         except ChargingError as error:
+            self._turns[job, "failed"] += 1
             log.warning("sweep.postponed", job=job, reason=error.reason)
         except Exception:
+            self._turns[job, "failed"] += 1
             log.exception("sweep.failed", job=job)
         else:
+            self._turns[job, "done"] += 1
             if done:
                 log.info("swept", job=job, count=done)
 

@@ -13,15 +13,16 @@ from services.vendor_credit.handlers.reversal_credits import ReversalCreditServi
 from services.vendor_credit.handlers.statements import StatementServicer
 from services.vendor_credit.handlers.vendors import VendorServicer
 from services.vendor_credit.settings import VendorCreditSettings
-from services.vendor_credit.wakeups import build_waker
+from services.vendor_credit.wakeups import QUEUE, build_waker
 from shared.auth.remote_trust import remote_fetch
 from shared.auth.trust_state import TrustCopy
-from shared.database import Database
 from shared.database_checks import check_durability
 from shared.documents.signing import DocumentSigner
 from shared.grpc_server import GrpcServer, Ports
 from shared.guards import Guards, peer_tokens
+from shared.scraped_metrics import ScrapedMetrics
 from shared.telemetry import MetricsEndpoint, new_registry
+from shared.tracing.opening import open_database, open_tracing
 from shared.transport.channels import open_channel
 
 SERVICE = "vendor_credit"
@@ -33,13 +34,17 @@ class VendorCreditApp:
     def __init__(self, settings: VendorCreditSettings) -> None:
         self._settings = settings
         registry = new_registry()
-        self.database = Database(
-            settings.database_url, settings.database_schema, pool_size=settings.database_pool_size, application_name=SERVICE
+        metrics = ScrapedMetrics(registry)
+        self._tracing = open_tracing(settings, SERVICE)
+        self.database = open_database(
+            self._tracing, settings.database_url, settings.database_schema, pool_size=settings.database_pool_size, application_name=SERVICE
         )
+        metrics.database(self.database)
         self._waker = build_waker(settings)
         self._identity = open_channel(settings.identity_address, settings.tls)
         self._trust = TrustCopy(remote_fetch(self._identity, peer_tokens(settings, SERVICE)))
-        self._guards = Guards(settings, SERVICE, self._trust, registry)
+        self._guards = Guards(settings, SERVICE, self._trust, registry, metrics=metrics, tracing=self._tracing)
+        self._waker.show(metrics, QUEUE)
         self.table = self._guards.table(
             [
                 (rpc.add_VendorServiceServicer_to_server, VendorServicer(self.database)),
@@ -84,6 +89,8 @@ class VendorCreditApp:
         await self.database.close()
         self._waker.close()
         self._metrics.stop()
+        if self._tracing is not None:
+            await self._tracing.close()
 
     async def ready(self) -> bool:
         """Tell whether calls can be served: the database answers and tokens can be verified."""

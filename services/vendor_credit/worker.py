@@ -15,8 +15,9 @@ from shared.crash_points import arm
 from shared.database import Database
 from shared.errors import ChargingError
 from shared.guards import peer_tokens
+from shared.scraped_metrics import ScrapedMetrics
 from shared.settings import load_settings
-from shared.telemetry import configure_logging
+from shared.telemetry import MetricsEndpoint, configure_logging, new_registry
 from shared.transport.channels import open_channel
 from shared.wakeups.broker import build_broker
 from shared.wakeups.loop_resource import LoopResource
@@ -35,9 +36,10 @@ class Tools:
     feed: EventFeedClient
 
     @classmethod
-    async def open(cls, settings: VendorCreditSettings) -> "Tools":
+    async def open(cls, settings: VendorCreditSettings, metrics: ScrapedMetrics) -> "Tools":
         """Connect to the database and to the customer-charge service."""
         database = Database(settings.database_url, settings.database_schema, pool_size=settings.worker_threads, application_name=SERVICE)
+        metrics.database(database)
         tokens = peer_tokens(settings, "vendor_credit")
         channel = open_channel(settings.customer_charge_address, settings.tls)
         await database.open()
@@ -55,7 +57,10 @@ def main() -> None:
     configure_logging(settings, SERVICE)
     arm(settings, SERVICE)
     broker = build_broker(settings.redis_url)
-    resource = LoopResource(lambda: Tools.open(settings), Tools.close)
+    registry = new_registry()
+    metrics = ScrapedMetrics(registry)
+    resource = LoopResource(lambda: Tools.open(settings, metrics), Tools.close)
+    endpoint = MetricsEndpoint(settings, registry)
     broker.add_middleware(resource)
 
     @dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name=QUEUE, max_retries=0)
@@ -72,9 +77,15 @@ def main() -> None:
         broker,
         threads=settings.worker_threads,
         drain_seconds=settings.drain_seconds,
-        on_ready=lambda: log.info("working"),
+        on_ready=lambda: _working(endpoint),
         heartbeat_file=settings.heartbeat_file,
     )
+    endpoint.stop()
+
+
+def _working(endpoint: MetricsEndpoint) -> None:
+    endpoint.start()
+    log.info("working")
 
 
 if __name__ == "__main__":

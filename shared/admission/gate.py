@@ -62,6 +62,16 @@ class Gate:
         except Overloaded as error:
             log.warning("admission.conclusion_dropped", error=error.message)
 
+    @property
+    def waiting(self) -> int:
+        """Return how many items wait for a script call."""
+        return self._batcher.waiting
+
+    @property
+    def redis_trusted(self) -> bool:
+        """Tell whether calls are decided in Redis now; otherwise its breaker is open, and this process decides by itself."""
+        return self._redis.trusted
+
     async def redis_ready(self) -> bool:
         """Tell whether Redis decides; when it does not, this process decides by itself."""
         try:
@@ -107,9 +117,9 @@ def _owing_conclusions(items: Sequence[Ask | Conclusion], verdicts: Sequence[Ver
     ]
 
 
-def build_gate(settings: CommonSettings, *, observe: Callable[[int], None] | None = None) -> Gate:
-    """Compose the gate of a process; it connects when it is first asked. `observe` gets the size of each batch."""
+def build_gate(settings: CommonSettings, *, observe: Callable[[int], None] | None = None, kind: Callable[..., Gate] = Gate) -> Gate:
+    """Compose the gate of a process; it connects when it is first asked. `observe` gets the size of each batch; `kind` makes the gate."""
     default = default_quota(settings.rate_limit_requests, settings.rate_limit_window_seconds)
     replays = replay_quota(settings.replay_limit_requests, settings.rate_limit_window_seconds)
     redis = RedisGate(RedisLink(settings.limits_redis_url, SCRIPT), replays)
-    return Gate(redis, LocalGate(default), default=default, replays=replays, observe=observe)
+    return kind(redis, LocalGate(default), default=default, replays=replays, observe=observe)

@@ -47,6 +47,11 @@ class RedisGate:
         keys = list(islice(places, 1, None))
         return await self._link.run(keys, (now, _limit_text(self._replays), json.dumps(rows)), partial(_read_verdicts, len(items)))
 
+    @property
+    def trusted(self) -> bool:
+        """Tell whether Redis is believed to work."""
+        return self._link.trusted
+
     async def close(self) -> None:
         """Close the connections."""
         await self._link.close()

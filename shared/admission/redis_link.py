@@ -69,6 +69,11 @@ class RedisLink:
         self._breaker.succeeded()
         return result
 
+    @property
+    def trusted(self) -> bool:
+        """Tell whether Redis is believed to work: its breaker is closed."""
+        return self._breaker.closed
+
     async def close(self) -> None:
         """Close all connections."""
         while self._idle:

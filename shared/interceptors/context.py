@@ -11,6 +11,7 @@ from grpc_interceptor.server import AsyncServerInterceptor
 from shared.call import CALL_ID_KEY, CLIENT_ADDRESS_KEY, CURRENT_CALL, RESERVED_PREFIX, Call
 from shared.interceptors.types import Context, Handler
 from shared.policy import MethodPolicy, checked_policy, find_method
+from shared.tracing.ids import trace_id_text
 from shared.transport.inner_context import InnerContext
 from shared.uuid7 import uuid7_text
 
@@ -59,6 +60,8 @@ class ContextInterceptor(AsyncServerInterceptor):
                     code=outcome,
                     ms=round((time.monotonic() - started) * 1000, 1),
                     request_id=call.request_id,
+                    call_id=call.call_id,
+                    trace_id=trace_id_text(call.call_id),
                     principal=call.principal.subject if call.principal else None,
                     client=call.client_address,
                 )

@@ -1,5 +1,7 @@
 """gRPC channels to this system's own services."""
 
+from collections.abc import Sequence
+
 import grpc
 
 from shared.crash_points import armed
@@ -24,15 +26,18 @@ OPTIONS = (
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.enable_retries", 0),
+    # Behind a name with many addresses, such as a headless service, every process gets its share; with one address it changes nothing.
+    ("grpc.lb_policy_name", "round_robin"),
 )
 
 
-def open_channel(address: str, tls: TlsFiles | None) -> grpc.aio.Channel:
-    """Return a channel to one service, encrypted where `tls` is given.
+def open_channel(address: str, tls: TlsFiles | None, interceptors: Sequence[grpc.aio.ClientInterceptor] = ()) -> grpc.aio.Channel:
+    """Return a channel to one service, or to all processes of it, encrypted where `tls` is given.
 
+    `address` is `host:port`, or any gRPC target: of `dns:///name:port` and `ipv4:a:port,b:port` each address gets its share of the calls.
     Retries are ours alone: only the sender knows what is safe to repeat.
     """
-    interceptors = [CrashInterceptor()] if armed() else None
+    inside = [*interceptors, CrashInterceptor()] if armed() else [*interceptors]
     if tls is None:
-        return grpc.aio.insecure_channel(address, options=OPTIONS, interceptors=interceptors)
-    return grpc.aio.secure_channel(address, channel_credentials(tls), options=OPTIONS, interceptors=interceptors)
+        return grpc.aio.insecure_channel(address, options=OPTIONS, interceptors=inside or None)
+    return grpc.aio.secure_channel(address, channel_credentials(tls), options=OPTIONS, interceptors=inside or None)

@@ -135,6 +135,11 @@ class EnvelopeBackend:
             leaving.cancel()
             call.cancel()
 
+    @property
+    def waiting(self) -> int:
+        """Return how many calls wait for an envelope."""
+        return self._batcher.waiting
+
     def stop_waiting(self) -> None:
         """Answer calls that wait for an outcome with what is known now, and end streams: this process leaves."""
         self._leaving.set()

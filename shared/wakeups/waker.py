@@ -7,6 +7,7 @@ from threading import Condition, Thread
 import structlog
 
 from shared.crash_points import crash_point
+from shared.scraped_metrics import ScrapedMetrics
 
 log = structlog.get_logger(__name__)
 
@@ -16,6 +17,8 @@ find nothing more; on a busy system sending them cost a tenth of the server's ti
 
 STREAM_SPACING_SECONDS = 0.1
 """The same while work streams in: then the worker goes on by itself, and a hint only matters for what comes just after its last look."""
+
+HINTS_TEXT = "Hints that a slot has work."
 
 
 class Waker:
@@ -46,6 +49,8 @@ class Waker:
         self._changed = Condition()
         self._closed = False
         self._failing = False
+        self.sent = 0
+        self.dropped = 0
         self._thread = Thread(target=self._run, name="waker", daemon=True)
         self._thread.start()
 
@@ -60,6 +65,11 @@ class Waker:
         with self._changed:
             self._pending.add(slot)
             self._changed.notify()
+
+    def show(self, metrics: ScrapedMetrics, queue: str) -> None:
+        """Show how many hints were sent, and how many could not be."""
+        metrics.counter("charging_hints", HINTS_TEXT, lambda: self.sent, queue=queue, outcome="sent")
+        metrics.counter("charging_hints", HINTS_TEXT, lambda: self.dropped, queue=queue, outcome="dropped")
 
     def close(self) -> None:
         """Send what is pending and end. Blocks for as long as one attempt takes, so never call it on the event loop while it serves."""
@@ -102,7 +112,9 @@ class Waker:
             if not self._failing:
                 log.warning("wakeups.dropping", error=type(error).__name__, text=str(error))
             self._failing = True
+            self.dropped += 1
         else:
+            self.sent += 1
             if self._failing:
                 log.warning("wakeups.sending_again")
             self._failing = False

@@ -116,9 +116,9 @@ class Stack:
             of[service]["grpc_peer_port"] = self.peer_ports[service]
         self.gateway = GatewayApp(GatewaySettings(**of["gateway"], http_port=0, key_encryption_secret="k" * 32))
         self.vendor_credit = VendorCreditApp(VendorCreditSettings(**of["vendor_credit"]))
-        self._charge_settings = CustomerChargeSettings(**of["customer_charge"], webhook_encryption_secret="w" * 32)
-        self.customer_charge = CustomerChargeApp(self._charge_settings)
-        self.tls = self._charge_settings.tls
+        self.charge_settings = CustomerChargeSettings(**of["customer_charge"], webhook_encryption_secret="w" * 32)
+        self.customer_charge = CustomerChargeApp(self.charge_settings)
+        self.tls = self.charge_settings.tls
         self.channels = {service: open_channel(f"127.0.0.1:{port}", self.tls) for service, port in self.ports.items()}
         self.peer_channels = {service: open_channel(f"127.0.0.1:{port}", self.tls) for service, port in self.peer_ports.items()}
         self.peer = PeerTokenSource(keys_dir, "scheduler")
@@ -224,9 +224,9 @@ class Stack:
     async def settle(self) -> None:
         """Do what the workers would do: post approved credit, settle every pending charge and reversal, and tell the feeds."""
         await sweep_unposted(self.vendor_credit.database)
-        for slot in range(self._charge_settings.settle_slots):
-            await settle_slot(self.customer_charge.database, self._ledger, slot, limit=self._charge_settings.settle_batch)
-        await settle_reversals(self.customer_charge.database, self._ledger.reversals, limit=self._charge_settings.settle_batch)
+        for slot in range(self.charge_settings.settle_slots):
+            await settle_slot(self.customer_charge.database, self._ledger, slot, limit=self.charge_settings.settle_batch)
+        await settle_reversals(self.customer_charge.database, self._ledger.reversals, limit=self.charge_settings.settle_batch)
         await relay_facts(self.vendor_credit.database, self._feed)
 
     def rows(self, schema: str, query: str) -> list[tuple[Any, ...]]:

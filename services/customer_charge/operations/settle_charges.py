@@ -7,8 +7,8 @@ CREDIT and FINISH act only on charges whose pending row their own transaction re
 import asyncio
 import math
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime
 from typing import Protocol
 
@@ -42,6 +42,38 @@ class VendorLedger(Protocol):
         ...
 
 
+class Watched(Protocol):
+    """Somebody who is told how one batch fares."""
+
+    def within(self) -> AbstractContextManager[None]:
+        """Return a context for a part of the work on the batch; an error that leaves it is the batch's end."""
+        ...
+
+    def settled(self) -> None:
+        """Hear that the batch is final."""
+        ...
+
+
+class Unwatched:
+    """Nobody."""
+
+    def within(self) -> AbstractContextManager[None]:
+        """Return a context that does nothing."""
+        return nullcontext()
+
+    def settled(self) -> None:
+        """Hear nothing."""
+
+
+BatchWatch = Callable[[Sequence[PendingCharge]], Watched]
+"""Told of each batch that is begun."""
+
+
+def unwatched(_: Sequence[PendingCharge]) -> Unwatched:
+    """Watch nothing."""
+    return Unwatched()
+
+
 async def settle_slot(
     database: Database,
     ledger: VendorLedger,
@@ -50,11 +82,12 @@ async def settle_slot(
     limit: int,
     links: KnownLinks | None = None,
     stint_seconds: float = math.inf,
+    watch: BatchWatch = unwatched,
 ) -> int:
     """Settle the slot's pending charges, `limit` in a batch, until none is left; return how many this call finished.
 
-    It begins nothing more after `stint_seconds`. `links` is what earlier calls of this process learnt. Raises Unavailable when the vendor
-    ledger or the database is out of reach; what was finished stays finished.
+    It begins nothing more after `stint_seconds`. `links` is what earlier calls of this process learnt; `watch` is told of each
+    batch. Raises Unavailable when the vendor ledger or the database is out of reach; what was finished stays finished.
     """
     links = links or KnownLinks()
     finished = 0
@@ -68,7 +101,9 @@ async def settle_slot(
                 async with database.reading() as connection:
                     pending = await pending_charges.read_pending(connection, slot, limit=limit, but=ahead_ids)
             started = time.monotonic()
-            verdicts = await ledger.debit(pending) if pending else []
+            watched = watch(pending) if pending else Unwatched()
+            with watched.within():
+                verdicts = await ledger.debit(pending) if pending else []
             if ahead is not None:
                 batch, ahead, ahead_ids = ahead, None, []
                 finished += len(await batch)
@@ -77,9 +112,9 @@ async def settle_slot(
             if len(pending) == limit:
                 # More than a batch is waiting: the next is read and debited while this one is finished. Batches are finished in order.
                 ahead_ids = [charge.charge_id for charge in pending]
-                ahead = asyncio.create_task(finish(database, slot, verdicts, links))
+                ahead = asyncio.create_task(_finish_watched(watched, database, slot, verdicts, links))
             elif pending:
-                finished += len(await finish(database, slot, verdicts, links))
+                finished += len(await _finish_watched(watched, database, slot, verdicts, links))
                 if len(pending) < BUSY_BATCH:
                     return finished
                 await asyncio.sleep(max(0.0, GATHER_SECONDS - (time.monotonic() - started) / 2))
@@ -87,6 +122,13 @@ async def settle_slot(
         if ahead is not None:
             with suppress(ChargingError):
                 await ahead
+
+
+async def _finish_watched(watched: Watched, database: Database, slot: int, verdicts: Sequence[Verdict], links: KnownLinks) -> set[str]:
+    with watched.within():
+        moved = await finish(database, slot, verdicts, links)
+    watched.settled()
+    return moved
 
 
 async def finish(database: Database, slot: int, verdicts: Sequence[Verdict], links: KnownLinks | None = None) -> set[str]:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import structlog
 
 from services.customer_charge.domain.stalls import Stalls
-from services.customer_charge.operations.settle_charges import VendorLedger, settle_slot
+from services.customer_charge.operations.settle_charges import BatchWatch, VendorLedger, settle_slot, unwatched
 from services.customer_charge.storage import pending_charges
 from shared.clock import utc_now
 from shared.database import Database
@@ -17,11 +17,13 @@ OVERDUE = timedelta(seconds=2)
 log = structlog.get_logger(__name__)
 
 
-async def sweep_charges(database: Database, ledger: VendorLedger, *, limit: int, stalls: Stalls | None = None) -> int:
+async def sweep_charges(
+    database: Database, ledger: VendorLedger, *, limit: int, stalls: Stalls | None = None, watch: BatchWatch = unwatched
+) -> int:
     """Settle every slot with overdue work, in this process, whatever broker and locks say; return how many charges were finished.
 
     With `stalls`, what earlier calls saw, slots are left alone whose worker is only busy: two that settle the same charges slow each other
-    down.
+    down. `watch` is told of each batch.
     """
     async with database.reading() as connection:
         overdue = await pending_charges.overdue_slots(connection, utc_now() - OVERDUE, utc_now() + OVERDUE)
@@ -29,7 +31,7 @@ async def sweep_charges(database: Database, ledger: VendorLedger, *, limit: int,
     total = 0
     for slot in slots:
         try:
-            finished = await settle_slot(database, ledger, slot, limit=limit)
+            finished = await settle_slot(database, ledger, slot, limit=limit, watch=watch)
         except ChargingError as error:
             log.warning("sweep.postponed", slot=slot, reason=error.reason)
             continue

@@ -8,6 +8,7 @@ from services.customer_charge.operations.deliver_webhooks import Delivery, deliv
 from services.customer_charge.storage import webhook_deliveries
 from shared.clock import utc_now
 from shared.errors import ChargingError
+from shared.scraped_metrics import ScrapedMetrics
 
 SIDE_BY_SIDE_MAX = 32
 """Endpoints that one process delivers to at a time. Most of the time of a delivery is waiting for the other side."""
@@ -40,6 +41,11 @@ class Deliveries:
     async def sweep(self) -> int:
         """Begin whatever is due, whoever was hinted at it; return how many deliveries were begun."""
         return sum([self.begin(endpoint_id) for endpoint_id in await self.due()])
+
+    def show(self, metrics: ScrapedMetrics) -> None:
+        """Show the attempts of this process, by outcome."""
+        for outcome, read in (("delivered", lambda: self._delivery.sender.delivered), ("failed", lambda: self._delivery.sender.failed)):
+            metrics.counter("charging_webhook_attempts", "Attempts to deliver an event.", read, outcome=outcome)
 
     async def settled(self) -> None:
         """Wait until nothing runs."""

@@ -28,6 +28,8 @@ class WebhookSender:
 
     def __init__(self, *, development: bool) -> None:
         self.development = development
+        self.delivered = 0
+        self.failed = 0
         self._tls = ssl.create_default_context()  # read once: the list of authorities is long
 
     @asynccontextmanager
@@ -39,7 +41,7 @@ class WebhookSender:
             reason = f"the URL {error}"
 
             async def refuse(headers: Mapping[str, str], body: bytes) -> Outcome:
-                return Outcome(None, reason, 0)
+                return self._counted(Outcome(None, reason, 0))
 
             yield refuse
             return
@@ -56,9 +58,16 @@ class WebhookSender:
                     # The certificate is checked against the name, though the connection goes to the address.
                     extensions={"sni_hostname": target.host} if target.secure else {},
                 )
-                return await _attempt(client, request)
+                return self._counted(await _attempt(client, request))
 
             yield post
+
+    def _counted(self, outcome: Outcome) -> Outcome:
+        if outcome.delivered:
+            self.delivered += 1
+        else:
+            self.failed += 1
+        return outcome
 
 
 async def _attempt(client: httpx.AsyncClient, request: httpx.Request) -> Outcome:
