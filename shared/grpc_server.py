@@ -12,9 +12,6 @@ from shared.tls.credentials import server_credentials
 from shared.tls.files import TlsFiles
 from shared.transport.channels import MAX_MESSAGE_BYTES
 
-MAX_CONNECTION_AGE_MS = 30 * 60 * 1000
-"""Clients reconnect this often, so that new replicas get their share."""
-
 CONNECTIONS_MAX = 4_000
 """Open connections of one port; more are closed at once. An idle one costs some 25 KiB."""
 
@@ -34,7 +31,6 @@ OPTIONS = (
     # The probe would widen the window again, up to what the network carries.
     ("grpc.http2.bdp_probe", 0),
     ("grpc.http2.lookahead_bytes", UNASKED_BYTES),
-    ("grpc.max_connection_age_ms", MAX_CONNECTION_AGE_MS),
     ("grpc.max_connection_age_grace_ms", 60_000),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
@@ -49,6 +45,7 @@ class ServerSettings(Protocol):
     host: str
     grpc_port: int
     grpc_peer_port: int
+    connection_age_seconds: float
 
     @property
     def tls(self) -> TlsFiles | None:
@@ -60,18 +57,20 @@ class ServerSettings(Protocol):
 class Ports:
     """Where a process is reached by gRPC. Without `tls`, unencrypted; with it, who comes to `peer_port` shows a certificate.
 
-    Without a `peer_port` (0) that holds for `port`, which else asks for none, so that partners need a token only.
+    Without a `peer_port` (0) that holds for `port`, which else asks for none, so that partners need a token only. Connections end at their
+    age, give or take a tenth; a call on them is let finish.
     """
 
     host: str
     port: int
     peer_port: int = 0
     tls: TlsFiles | None = None
+    connection_age_seconds: float = 1800.0
 
     @classmethod
     def of(cls, settings: ServerSettings) -> Self:
         """Return the ports that the settings name."""
-        return cls(settings.host, settings.grpc_port, settings.grpc_peer_port, settings.tls)
+        return cls(settings.host, settings.grpc_port, settings.grpc_peer_port, settings.tls, settings.connection_age_seconds)
 
     def open(self, server: grpc.aio.Server) -> int:
         """Let the server listen, and return the number of the ordinary port. Raises RuntimeError for a port that is taken."""
@@ -92,7 +91,7 @@ class GrpcServer:
         self, table: MethodTable, ports: Ports, *, with_reflection: bool, ready: Callable[[], Awaitable[bool]] | None = None
     ) -> None:
         """`ready` decides what grpc.health.v1 says of the whole process (the empty service name)."""
-        self._server = grpc.aio.server(options=OPTIONS)
+        self._server = grpc.aio.server(options=(*OPTIONS, ("grpc.max_connection_age_ms", int(ports.connection_age_seconds * 1000))))
         table.register(self._server)
         self._health = Health(ready)
         self._health.register(self._server)

@@ -18,6 +18,7 @@ class _Family:
     text: str
     labels: tuple[str, ...]
     readers: list[tuple[tuple[str, ...], Callable[[], float]]] = field(default_factory=list)
+    tables: list[Callable[[], Mapping[str, float]]] = field(default_factory=list)
 
 
 class ScrapedMetrics(Collector):
@@ -40,6 +41,10 @@ class ScrapedMetrics(Collector):
         """Show what `read` returns, which only grows. `name` goes without `_total`, which the library adds."""
         self._add(CounterMetricFamily, name, text, read, labels)
 
+    def counters(self, name: str, text: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
+        """Show every count in the table that `read` returns, its key as the label."""
+        self._families.setdefault(name, _Family(CounterMetricFamily, text, (label,))).tables.append(read)
+
     def database(self, database: Database) -> None:
         """Show the connections of a pool: how many there are, how many are free, and how many callers wait for one."""
         text = "Connections to PostgreSQL."
@@ -54,6 +59,9 @@ class ScrapedMetrics(Collector):
             metric = family.kind(name, family.text, labels=family.labels)
             for values, read in family.readers:
                 metric.add_metric(values, read())
+            for table in family.tables:
+                for value, count in table().items():
+                    metric.add_metric((value,), count)
             yield metric
 
     def _add(

@@ -137,6 +137,9 @@ class DatabaseSettings(CommonSettings):
 
     database_pool_size: Annotated[int, Field(ge=1, le=200)] = 8
 
+    connection_age_seconds: Annotated[float, Field(gt=0)] = 1800.0
+    """After so long a gRPC connection ends and its client connects anew: that is when it finds processes that came meanwhile."""
+
     grpc_peer_port: Port = 0
     """Port for peers only, who show certificates there; the ordinary port then asks for none. 0: all come to the ordinary one."""
 

@@ -12,6 +12,7 @@ from charging_cli.commands.reconcile import reconcile
 from charging_cli.commands.request import approve, reject, request
 from charging_cli.commands.statement import statement, verify
 from charging_cli.commands.token import token
+from charging_cli.commands.top import top
 from charging_cli.commands.vendor import vendor
 from charging_cli.failures import Failure
 from charging_cli.session import Group, common_options
@@ -58,6 +59,7 @@ for command in (
     statement,
     verify,
     books,
+    top,
     completion,
 ):
     cli.add_command(command)

@@ -104,6 +104,7 @@ class GatewayApp:
         metrics.gauge("charging_http_requests_in_flight", "API requests that the HTTP door works on.", lambda: door.requests_in_flight)
         outer = SandboxDoor(door) if settings.sandbox else door
         self.http_server = HttpServer(outer if self._tracing is None else _traced_door(outer, self._tracing), settings)
+        metrics.counters("charging_http_responses", "Requests that the HTTP door answered.", "status", self.http_server.answered)
         self._metrics = MetricsEndpoint(settings, registry)
 
     async def start(self) -> None:

@@ -6,6 +6,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from services.gateway.http.asgi import Response
 from services.gateway.http.doors import Door
+from services.gateway.http.large_bodies import LargeBodies
 from services.gateway.http.requests import Request
 from shared.tracing.ids import read_traceparent
 from shared.tracing.tracing import Tracing
@@ -22,6 +23,11 @@ class TracedDoor:
     def __init__(self, door: Door, tracing: Tracing) -> None:
         self._door = door
         self._tracing = tracing
+
+    @property
+    def large_bodies(self) -> LargeBodies:
+        """Return who decides about large bodies."""
+        return self._door.large_bodies
 
     def body_bytes_max(self, request: Request) -> int:
         """Return how large the body of a request may be."""

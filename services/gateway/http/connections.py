@@ -48,6 +48,8 @@ class Connections:
         self.draining = False
         self.emptied = asyncio.Event()
         """Set while draining as soon as no connection is left."""
+        self.answered: Counter[int] = Counter()
+        """Answers so far, by status."""
         self.date_line = b""
         self.set_date()
         self._connections_max = connections_max

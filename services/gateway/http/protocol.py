@@ -236,6 +236,7 @@ class HttpProtocol(asyncio.Protocol):
     async def _serve(self, request: Request) -> None:
         try:
             response = await self._door.answer(request)
+            self._shared.answered[response.status] += 1
             if type(response) is not Response:
                 await self._send_stream(request, response)
             elif not self._transport.is_closing():

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Mapping
 
 from services.gateway.http.connections import Connections
 from services.gateway.http.doors import Door
@@ -57,6 +58,10 @@ class HttpServer:
         if self._sock is None:
             raise RuntimeError("the server is not started")
         return int(self._sock.getsockname()[1])
+
+    def answered(self) -> Mapping[str, float]:
+        """Return how many requests were answered, by status."""
+        return {str(status): count for status, count in self._connections.answered.copy().items()} if self._connections is not None else {}
 
     async def start(self) -> None:
         """Begin to serve. Raises OSError where the address cannot be listened on, and BadTlsFile."""
