@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from shared.local.binaries import EngineMissing
+from shared.local.choices import METRICS_PORT_SETTING
+from shared.local.ports import free_port, free_range
+from shared.local.processes import PROGRAMS
 from shared.local.stack import Stack
 from tests.support import tool_missing
 from tests.system.office import Office
@@ -16,7 +19,8 @@ from tests.system.stacks import audit, new_stack
 def stack(server_folder: Path) -> Iterator[Stack]:
     """Give a running stack with the demo data; at its end the books are checked once more."""
     try:
-        prepared = new_stack(server_folder / "whole")
+        metrics = free_range(free_port(), len(PROGRAMS))
+        prepared = new_stack(server_folder / "whole", {METRICS_PORT_SETTING: str(metrics)})
     except EngineMissing as error:
         tool_missing(str(error))
     with prepared as running:
