@@ -55,13 +55,19 @@ async def ask(channel: grpc.aio.Channel) -> None:
     await channel.unary_unary(f"/{SERVICE}/Count")(b"", timeout=5, wait_for_ready=True)
 
 
+async def ask_both(channel: grpc.aio.Channel, first: Server, second: Server) -> None:
+    """Ask until both connections stand and both servers were asked. Raises TimeoutError when one never is."""
+    async with asyncio.timeout(20):
+        while not (first.calls and second.calls):
+            await ask(channel)
+
+
 async def test_calls_go_round_all_addresses() -> None:
     """Two processes behind one target get half of the calls each, over connections that stay."""
     ports = free_port(), free_port()
     first, second = (Server(port) for port in ports)
     async with running(first, second), open_channel(f"ipv4:127.0.0.1:{ports[0]},127.0.0.1:{ports[1]}", None) as channel:
-        while not (first.calls and second.calls):  # both connections stand
-            await ask(channel)
+        await ask_both(channel, first, second)
         before = first.calls, second.calls
         for _ in range(CALLS):
             await ask(channel)
@@ -74,8 +80,7 @@ async def test_a_process_that_leaves_is_left_out() -> None:
     first, second = (Server(port) for port in ports)
     async with open_channel(f"ipv4:127.0.0.1:{ports[0]},127.0.0.1:{ports[1]}", None) as channel, running(second):
         async with running(first):
-            while not (first.calls and second.calls):
-                await ask(channel)
+            await ask_both(channel, first, second)
         for _ in range(CALLS):
             await ask(channel)
     assert second.calls >= CALLS
