@@ -19,7 +19,7 @@ STORAGE = ("services/vendor_credit/storage/", "services/customer_charge/storage/
 SHARED_STORAGE = ("shared/audit_log/storage.py",)
 """Of the tables that every schema has."""
 
-DATABASE_TOOLS = ("shared/database", "shared/local/")
+DATABASE_TOOLS = ("shared/database", "shared/commit_doubt", "shared/local/")
 """Set-up, migrations and checks of the server itself, which know no table of a service."""
 
 STATEMENTS = ("SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "WITH ")
