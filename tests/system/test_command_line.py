@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from shared.local.stack import Stack
 from shared.local.supervision import ROOT
 from tests.support import wait_until
-from tests.system.office import Office, Partner
+from tests.system.office import Office, Partner, log_in
 from tests.system.stacks import audit
 
 LINES = 1_200
@@ -96,8 +96,9 @@ def test_a_charge_is_tried_dry_noted_reversed_and_resolved(run: Run, office: Off
     assert data(run("request", "cancel", str(request["id"]), "--json"))["status"] == "cancelled"
 
 
-def test_a_duplicate_is_refused_within_the_window_unless_it_is_meant(run: Run, partner: Partner, operator: str) -> None:
+def test_a_duplicate_is_refused_within_the_window_unless_it_is_meant(run: Run, partner: Partner, url: str) -> None:
     """The window is an option of the vendor, the leave one of the charge."""
+    operator = log_in(url, "operator", "operator")
     vendor, customer = str(partner.vendor), str(partner.customer)
     changed = data(
         run("vendor", "update", vendor, "--duplicate-window", "600", "--low-balance-threshold", "5", "--json", "--token", operator)
@@ -124,7 +125,7 @@ def test_a_list_of_charges_is_compared_with_the_services(run: Run, partner: Part
     assert [each["kind"] for each in found["results"]] == ["differing", "duplicate", "only_ours", "only_ours"]
     assert (found["results"][0]["line"], found["results"][0]["fields"]) == (4, ["status"])
     assert (found["data"]["matched"], found["data"]["only_ours"]) == (2, 2)
-    assert [row["kind"] for row in csv.DictReader(output.open())] == [each["kind"] for each in found["results"]]
+    assert [row["kind"] for row in csv.DictReader(output.read_text().splitlines())] == [each["kind"] for each in found["results"]]
     results.write_text("idempotency_key,amount\nk,x\n")
     assert "line 2, amount" in run("reconcile", str(results), *period, status=1).stderr
     results.write_text("branch\nx\n")
