@@ -10,7 +10,7 @@ from random import Random
 from shared.local.stack import Stack
 from tests.faults.history import Line
 from tests.faults.strikes import last
-from tests.faults.workload import Workload
+from tests.faults.workload import Pace, Workload
 from tests.faults.world import World, make_world
 from tests.ha.pair import Pair
 from tests.support import wait_until
@@ -49,7 +49,7 @@ def lose_primary_under_load(pair: Pair, office: Office, history: Path, *, seed: 
     """Play a round, at a moment that the seed chooses. Nobody waits for a detector here: the standby is promoted at once."""
     world = make_world(office, credit=CREDIT)
     moment = Random(seed).randrange(CHARGES // 10, CHARGES // 2)
-    with Workload(office.url, world, history, seed=seed, per_second=PER_SECOND) as work:
+    with Workload(office.url, world, history, seed=seed, pace=Pace(PER_SECOND)) as work:
         work.wait_answered(moment)
         pair.silence()
         last(SILENT_SECONDS)

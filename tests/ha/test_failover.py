@@ -10,7 +10,9 @@ from shared.local.choices import DATABASE
 from tests.faults.books import check_all_books
 from tests.faults.facts import count_unsettled, read_facts
 from tests.faults.model import replay
-from tests.faults.model_reversals import replay_feeds, replay_reversals
+from tests.faults.model_duplicates import replay_duplicates
+from tests.faults.model_feeds import replay_feeds
+from tests.faults.model_reversals import replay_reversals
 from tests.faults.run import MOST_SHOWN, QUIET_SECONDS, percentile, settle
 from tests.ha.failover import Round, lose_primary_under_load, stack_on
 from tests.ha.lost import Lost, find_lost
@@ -51,8 +53,10 @@ def test_an_asynchronous_standby_loses_charges_and_exactly_those_are_listed(serv
         vendors, lines = played.world.vendors, played.work.history.lines
         wait_until(lambda: count_unsettled(pair.url, vendors) == 0, "everything to be final", QUIET_SECONDS)
         facts = read_facts(pair.url, vendors)
+        played.work.receiver.__exit__()
         lost = find_lost(facts, lines)
-        assert [*replay(facts), *replay_reversals(facts), *replay_feeds(facts), *check_all_books(stack.environment)] == []
+        replayed = [*replay(facts), *replay_reversals(facts), *replay_feeds(facts), *replay_duplicates(facts)]
+        assert [*replayed, *check_all_books(stack.environment)] == []
         disk = pair.lost_disk(server_folder / "async-disk")
         disk.start()
         before = read_facts(disk.url(DATABASE), vendors)

@@ -52,6 +52,7 @@ def test_what_is_missing_after_a_restore_is_exactly_what_came_after(server_folde
         with psycopg.connect(stack.choices.admin_url, autocommit=True) as admin:
             expected = {row[0] for row in admin.execute(COMMITTED_BY.encode(), (list(world.vendors), target)).fetchall()}
             segment = str(admin.execute(SWITCH).fetchall()[0][0])
+        work.receiver.__exit__()
         wait_until((wal_folder(backups) / segment).exists, "the log to be archived", QUIET_SECONDS)
         office.close()
     state.mkdir()
