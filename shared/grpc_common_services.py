@@ -15,6 +15,10 @@ from shared.errors import ChargingError
 from shared.interceptors.context import peer_address
 from shared.interceptors.error_mapping import STATUS_CODES
 from shared.interceptors.types import Context
+from shared.shared_answer import SharedAnswer
+
+READY_SECONDS = 0.5
+"""How old what is told of this process's health may be: anybody may ask, as often as they like, and each look costs the database one."""
 
 REFLECTIONS_MAX = 16
 """Calls of reflection at a time. A person's grpcurl makes one, for less than a second."""
@@ -27,7 +31,7 @@ class Health:
 
     def __init__(self, ready: Callable[[], Awaitable[bool]] | None) -> None:
         """`ready` decides what is said of the whole process."""
-        self._ready = ready
+        self._ready = None if ready is None else SharedAnswer(ready, seconds=READY_SECONDS)
         self._arrivals = Arrivals()
         self.leaving = False
 

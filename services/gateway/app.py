@@ -21,9 +21,11 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.vendor_directory import VendorDirectory
 from shared.auth.peer_tokens import PeerTokenSource
 from shared.database_checks import check_durability
+from shared.grpc_common_services import READY_SECONDS
 from shared.grpc_server import GrpcServer, Ports
 from shared.guards import QUEUE_TEXT, Guards, peer_tokens
 from shared.scraped_metrics import ScrapedMetrics
+from shared.shared_answer import SharedAnswer
 from shared.telemetry import MetricsEndpoint, new_registry
 from shared.tls.files import TlsFiles
 from shared.tracing.opening import open_database, open_tracing
@@ -97,7 +99,7 @@ class GatewayApp:
             [service for file, _ in homes for service in services_of(file)],
             {service.full_name: backend for file, backend in homes for service in services_of(file)},
             settings,
-            self.ready,
+            SharedAnswer(self.ready, seconds=READY_SECONDS),
             {PREFIX: Console()} if settings.console else None,
             verify=self._guards.caller_of,
         )

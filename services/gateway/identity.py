@@ -18,6 +18,7 @@ from services.gateway.handlers.token_service import TokenService
 from services.gateway.handlers.trust_service import TrustService
 from services.gateway.handlers.user_service import UserService
 from services.gateway.key_safe import KeySafe
+from services.gateway.login_throttle import build_login_throttle
 from services.gateway.operations.read_trust_state import read_trust_state
 from services.gateway.operations.rotate_signing_key import ensure_signing_key
 from services.gateway.passwords import Passwords
@@ -55,6 +56,7 @@ class Identity:
     async def close(self) -> None:
         """Stop what `start` began and let the threads go. The database is the caller's."""
         await self.trust.close()
+        await self.parts.throttle.close()
         self.parts.passwords.close()
 
 
@@ -74,6 +76,7 @@ def build_identity(
     parts = Parts(
         database=database,
         passwords=passwords or Passwords(),
+        throttle=build_login_throttle(settings, settings.login_limit_requests),
         key_safe=KeySafe(settings.key_encryption_secret.get_secret_value()),
         trust=TrustCopy(fetch),
         clock=clock,

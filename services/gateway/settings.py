@@ -27,6 +27,9 @@ class GatewaySettings(DatabaseSettings):
     key_encryption_secret: Annotated[SecretStr, Field(min_length=32)]
     """Encrypts the signing keys at rest in the gateway's schema; at least 32 random characters, the same for every gateway."""
 
+    login_limit_requests: Annotated[int, Field(ge=1)] = 30
+    """Sign-ins tried under one user name, from wherever, in each window of `rate_limit_window_seconds`."""
+
     login_token_hours: Annotated[int, Field(ge=1, le=24 * 7)] = 12
     api_token_days: Annotated[int, Field(ge=1, le=365)] = 90
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()

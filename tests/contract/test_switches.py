@@ -1,4 +1,4 @@
-"""What a deployment may switch off is off: reflection and metrics. The documents' switch is tested beside the documents."""
+"""What a deployment may switch off is off: reflection, metrics, the console and the documents."""
 
 from pathlib import Path
 
@@ -53,3 +53,14 @@ def test_metrics_are_served_on_their_own_port_or_not_at_all(module_redis_url: st
                 httpx.get(f"http://127.0.0.1:{port}/metrics")
     finally:
         endpoint.stop()
+
+
+@pytest.mark.parametrize(("switched_on", "status"), [(True, 200), (False, 404)])
+async def test_console_and_documents_are_served_or_not(
+    module_databases: Databases, module_redis_url: str, tmp_path: Path, status: int, *, switched_on: bool
+) -> None:
+    """Switched off, nothing of them is at the door."""
+    async with open_stack(module_databases, module_redis_url, tmp_path, console=switched_on, docs=switched_on) as stack:
+        found = {path: (await stack.send("GET", path)).status_code for path in ("/console/", "/api/docs/", "/api/openapi.json")}
+
+    assert set(found.values()) == {status}, found

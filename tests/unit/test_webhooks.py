@@ -1,13 +1,17 @@
 """The rules of webhooks that need no engine: addresses, schedule and signatures."""
 
+import asyncio
+import socket
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
 
 from services.customer_charge.domain.webhooks import JITTER, RETRY_PAUSES_SECONDS, Outcome, give_up_reason, next_attempt
-from services.customer_charge.webhooks.addresses import BadTargetError, checked_url, public
+from services.customer_charge.webhooks.addresses import BadTargetError, Target, checked_url, public, resolve
+from services.customer_charge.webhooks.sender import WebhookSender
 from services.customer_charge.webhooks.signing import SecretSafe, signed_headers
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -76,6 +80,58 @@ def test_a_url_that_may_not_be_an_endpoint_is_refused(url: str) -> None:
 def test_an_ordinary_url_may_be_an_endpoint(url: str) -> None:
     """Any port, path and query."""
     assert checked_url(url, development=False).hostname
+
+
+def resolving_to(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[str]:
+    """Let the name service give these addresses, one list for each look; return the names that it is asked for."""
+    asked: list[str] = []
+
+    async def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in answers[len(asked) - 1]]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    return asked
+
+
+@pytest.mark.parametrize("addresses", [["127.0.0.1"], ["93.184.215.14", "10.0.0.7"], ["169.254.169.254"], ["::1"], ["fe80::1%eth0"]])
+async def test_a_name_that_leads_inside_is_refused(addresses: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """One private address among public ones is enough, and so is a name written as a number."""
+    for url in ("https://hooks.example/", "https://0x7f.1/", "https://2130706433/", "https://localhost./"):
+        resolving_to(monkeypatch, addresses)
+        with pytest.raises(BadTargetError, match="private"):
+            await resolve(url, development=False)
+
+
+async def test_a_name_that_changes_its_mind_leads_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection goes to the address that was looked at (DNS rebinding), under the name's own Host and certificate."""
+    asked = resolving_to(monkeypatch, ["93.184.215.14"], ["127.0.0.1"])
+
+    target = await resolve("https://hooks.example:8443/in?x=1", development=False)
+
+    assert target == Target("https://93.184.215.14:8443/in?x=1", "hooks.example", "hooks.example:8443", secure=True)
+    assert asked == ["hooks.example"]
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    """An endpoint cannot send us on to an address that nobody looked at, and no proxy of the environment is asked."""
+    reached: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        reached.append(head.split()[1])
+        writer.write(f"HTTP/1.1 307 Temporary Redirect\r\nLocation: {inside}\r\nContent-Length: 0\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    inside = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/inside"
+    async with WebhookSender(development=True).session(inside.replace("inside", "hook")) as post:
+        outcome = await post({}, b"{}")
+    server.close()
+
+    assert (outcome.status, outcome.delivered) == (307, False)
+    assert reached == ["/hook"]
 
 
 def test_pauses_grow_and_differ_between_endpoints() -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.gateway.key_safe import KeySafe
+from services.gateway.login_throttle import LoginThrottle
 from services.gateway.passwords import Passwords
 from services.gateway.vendor_directory import VendorDirectory
 from shared.auth.trust_state import TrustCopy
@@ -17,6 +18,7 @@ class Parts:
 
     database: Database
     passwords: Passwords
+    throttle: LoginThrottle
     key_safe: KeySafe
     trust: TrustCopy
     clock: Callable[[], datetime]

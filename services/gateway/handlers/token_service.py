@@ -27,6 +27,7 @@ class TokenService(identity_pb2_grpc.TokenServiceServicer):
     async def CreateToken(self, request: identity_pb2.CreateTokenRequest, context: Context) -> identity_pb2.CreateTokenResponse:
         """Exchange a user name and a password for a token."""
         parts = self._parts
+        await parts.throttle.admit(request.username)
         issued = await create_token(
             parts.database,
             parts.passwords,
