@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from uuid import uuid4
 
+import psycopg
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -178,9 +180,46 @@ def test_vendors_are_found_shown_and_suspended_and_their_names_stay_text(tab: Ta
     wait_until(lambda: not office.get(f"/api/vendor/{partner.vendor}/")["data"]["suspended"], "the vendor to be let go")
     tab.page.get_by_role("button", name="Edit").click()
     tab.page.get_by_label("Duplicate window").fill("90")
+    tab.page.get_by_label("Low balance").fill("250")
     tab.page.get_by_role("dialog").get_by_role("button", name="Save").click()
     expect(tab.page.get_by_text("90 s", exact=True)).to_be_visible()
-    assert office.get(f"/api/vendor/{partner.vendor}/")["data"]["duplicate_window_seconds"] == 90
+    saved = office.get(f"/api/vendor/{partner.vendor}/")["data"]
+    assert (saved["duplicate_window_seconds"], saved["low_balance_threshold"]) == (90, 250)
+
+
+@pytest.mark.parametrize("kind", ["vendor", "customer"])
+def test_a_stopped_account_is_told_and_released_with_a_reason(tab: Tab, stack: Stack, office: Office, partner: Partner, kind: str) -> None:
+    """What the books' check has stopped does not look active, and an operator lets it go on."""
+    account = partner.vendor if kind == "vendor" else partner.customer
+    table = "vendor_credit.vendors" if kind == "vendor" else "customer_charge.customers"
+    with psycopg.connect(stack.choices.admin_url, autocommit=True) as admin:
+        stopped = admin.execute(f"UPDATE {table} SET stopped_at = now(), stop_reason = 'a test' WHERE id = %s", [account])
+        assert stopped.rowcount == 1
+    tab.go(f"{kind}s/{account}")
+    expect(tab.page.get_by_text("stopped", exact=True).first).to_be_visible()
+    tab.page.get_by_role("button", name="Release").click()
+    dialog = tab.page.get_by_role("dialog")
+    dialog.get_by_role("textbox").fill("restored from the ledger")
+    dialog.get_by_role("button", name="Release").click()
+    expect(dialog).to_have_count(0)
+    expect(tab.page.get_by_text("stopped", exact=True)).to_have_count(0)
+    assert not office.get(f"/api/{kind}/{account}/")["data"].get("stopped")
+
+
+def test_an_operator_is_made_with_an_approval_limit(tab: Tab) -> None:
+    """The limit that the dialog asks for is the user's."""
+    name = f"limited-{uuid4().hex[:8]}"
+    tab.go("users")
+    tab.page.get_by_role("button", name="New user").click()
+    dialog = tab.page.get_by_role("dialog")
+    dialog.get_by_label("User name").fill(name)
+    dialog.get_by_label("Password").fill("password-1")
+    dialog.get_by_label("Role").select_option("operator")
+    dialog.get_by_label("Approval limit").fill("5000")
+    with tab.page.expect_response("**/api/auth/users/") as made:
+        dialog.get_by_role("button", name="Create").click()
+    user = made.value.json()["data"]
+    assert (user["username"], user["approval_limit"]) == (name, 5_000)
 
 
 def test_a_charge_is_found_and_every_step_of_it_shown_with_its_time(tab: Tab, url: str, office: Office, partner: Partner) -> None:
@@ -231,6 +270,24 @@ def test_a_charge_is_found_and_every_step_of_it_shown_with_its_time(tab: Tab, ur
     tab.page.reload()
     expect(steps).to_have_count(5)
     expect(steps.last).to_contain_text(f"40 back to the vendor: {HOSTILE}")
+
+
+def test_steps_are_told_in_the_order_of_their_times(tab: Tab, url: str, stack: Stack, office: Office, partner: Partner) -> None:
+    """The reversal that was asked for first ended last."""
+    with caller(url, partner.token) as client:
+        charge = client.post("/api/customer/increase-credit/", json=partner.order(300)).json()["data"]["id"]
+        office.final(charge)
+        path, body = f"/api/customer/charges/{charge}/reverse/", {"amount": 1, "reason": "x"}
+        made = [client.post(path, json=body, headers={"Prefer": "wait=10"}).json()["data"] for _ in range(3)]
+    assert [each["status"] for each in made] == ["succeeded"] * 3
+    with psycopg.connect(stack.choices.admin_url, autocommit=True) as admin:
+        later = "UPDATE customer_charge.reversals SET settled_at = settled_at + interval '1 minute' WHERE id = %s"
+        assert admin.execute(later, [made[0]["id"]]).rowcount == 1
+    tab.go(f"charges/{charge}")
+    times = tab.page.get_by_role("list", name="Steps").locator("time")
+    expect(times).to_have_count(7)
+    told = [datetime.fromisoformat(times.nth(step).get_attribute("datetime") or "") for step in range(7)]
+    assert told == sorted(told)
 
 
 def test_books_and_health_are_live(tab: Tab) -> None:

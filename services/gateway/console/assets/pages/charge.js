@@ -67,7 +67,9 @@ function steps(charge, debit, credit, reversals) {
   // Credit and end are written in one transaction, whose two times are read a moment apart.
   const settled = credit && charge.settled_at < credit.created_at ? credit.created_at : charge.settled_at;
   found.push(charge.settled_at ? step("Settled", settled, "Final.") : step("Settled", "", "", "open"));
-  for (const reversal of reversals.toReversed()) {
+  // Listed by when they were asked for; the steps are told by when each came to its end.
+  const told = (reversal) => Date.parse(reversal.settled_at ?? reversal.created_at);
+  for (const reversal of reversals.toReversed().sort((one, other) => told(one) - told(other))) {
     const kind = { accepted: "open", failed: "bad" }[reversal.status] ?? "done";
     const why = reversal.failure?.reason ? ` (${reversal.failure.reason.replaceAll("_", " ")})` : "";
     found.push(step(`Reversal ${reversal.status}`, reversal.settled_at ?? reversal.created_at, `${amount(reversal.amount)} back to the vendor: ${reversal.reason}${why}`, kind));

@@ -36,11 +36,12 @@ function create() {
       field("Password", h("input", { name: "password", type: "password", required: true, minlength: 8, maxlength: 1000, autocomplete: "new-password" }), "8 characters or more."),
       field("Role", h("select", { name: "role" }, ROLES.map((role) => h("option", { value: role }, role)))),
       field("Vendors", h("input", { name: "vendors", pattern: "\\s*(\\d+(\\s*,\\s*\\d+)*)?\\s*", inputmode: "numeric" }), "Numbers, with commas between. Operators own none."),
+      field("Approval limit", h("input", { name: "limit", type: "number", min: 0, max: 1e12, step: 1, inputmode: "numeric" }), "Of an operator: the largest credit request they may approve. Empty: any."),
     ],
     action: "Create",
-    act: async ({ username, password, role, vendors }) => {
+    act: async ({ username, password, role, vendors, limit }) => {
       const ids = vendors.split(",").map((text) => text.trim()).filter(Boolean).map(Number);
-      const { data } = await post("/api/auth/users/", { username, password, role, ...(ids.length ? { vendors: ids } : {}) });
+      const { data } = await post("/api/auth/users/", { username, password, role, ...(ids.length ? { vendors: ids } : {}), ...(limit ? { approval_limit: Number(limit) } : {}) });
       notice(`User ${data.username} is created`);
     },
   });

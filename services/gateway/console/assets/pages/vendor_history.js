@@ -6,6 +6,7 @@ import { h, replace } from "../dom.js";
 import { ago, amount, badge, signed, time } from "../format.js";
 import { list } from "../list.js";
 import { plot } from "../plot.js";
+import { vendorState } from "./vendor_fields.js";
 
 const RANGES = [["All time", null], ["30 days", 30], ["7 days", 7], ["24 hours", 1]];
 const DAY_MS = 86_400_000;
@@ -25,9 +26,10 @@ export function vendorHistory(id) {
 
 export function figures(vendor) {
   const shown = [["Balance", amount(vendor.balance)], ["Credit limit", amount(vendor.credit_limit)], ["Available", amount(vendor.available)]];
+  if (vendor.low_balance_threshold) shown.push(["Low below", amount(vendor.low_balance_threshold)]);
   if (vendor.duplicate_window_seconds) shown.push(["Duplicates refused within", `${vendor.duplicate_window_seconds} s`]);
   return h("div", { class: "figures" }, shown.map(([term, value]) => h("div", {}, h("span", { class: "soft" }, term), h("strong", {}, value))),
-    vendor.suspended && badge("suspended"));
+    vendorState(vendor) !== "active" && badge(vendorState(vendor)));
 }
 
 // Return the plot of a vendor's balance, with a choice of time.
