@@ -41,7 +41,7 @@ def reference_html(document: Document) -> str:
     navigation, content = [], []
     for tag in document["tags"]:
         of_tag = [each for each in operations if tag["name"] in each[2]["tags"]]
-        entries = "".join(f'<li><a href="#{escape(each["operationId"])}">{escape(each["summary"])}</a></li>' for _, _, each in of_tag)
+        entries = "".join(f'<li><a href="#{escape(each["operationId"])}">{inline(each["summary"])}</a></li>' for _, _, each in of_tag)
         navigation.append(f"<strong>{escape(tag['name'])}</strong><ul>{entries}</ul>")
         content.append(f"<h2>{escape(tag['name'])}</h2>{prose(tag['description'])}")
         content += [_operation(document, path, method, each) for path, method, each in of_tag]
