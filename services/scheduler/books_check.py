@@ -38,8 +38,10 @@ class BooksMetrics:
             "stopped_customers": gauge("stopped_customers", "Customers that are stopped because their books were found broken; must be 0."),
             "pending_charges": gauge("pending_charges", "Charges that are not final."),
             "blocked_charges": gauge("blocked_charges", "Charges that are set aside until a person has looked; must be 0."),
+            "pending_reversals": gauge("pending_reversals", "Reversals that are not final."),
+            "blocked_reversals": gauge("blocked_reversals", "Reversals that are set aside until a person has looked; must be 0."),
         }
-        self._oldest = gauge("oldest_pending_seconds", "Age of the oldest charge that is not final, in seconds.")
+        self._oldest = gauge("oldest_pending_seconds", "Age of the oldest charge or reversal that is not final, in seconds.")
         self._checked_at = gauge("last_check_timestamp_seconds", "When the last check ended, in seconds since 1970.")
 
     def show(self, state: BooksState) -> None:
@@ -47,7 +49,7 @@ class BooksMetrics:
         for name, metric in self._gauges.items():
             value = getattr(state, name)
             metric.set(len(value) if isinstance(value, list) else value)
-        self._oldest.set(state.oldest_pending_ms / 1000)
+        self._oldest.set(max(state.oldest_pending_ms, state.oldest_pending_reversal_ms) / 1000)
         if state.checked_at is not None:
             self._checked_at.set(state.checked_at.timestamp())
 

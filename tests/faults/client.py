@@ -98,7 +98,9 @@ class RetryingClient:
         items = [order.body | {"idempotency_key": order.key} for order in orders]
         keys, wanted = [order.key for order in orders], [order.body for order in orders]
         answer = await self._send_until_answered("charge", keys, wanted, BATCH_PATH, {"items": items}, "", {})
-        for order, result in zip(orders, answer["results"] if answer else (), strict=False):
+        if answer is None:
+            return
+        for order, result in zip(orders, answer["results"], strict=True):
             if "charge" in result:
                 self._history.add("ok", "charge", order.key, told={"id": result["charge"]["id"], "status": "accepted"})
             else:

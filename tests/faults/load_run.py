@@ -142,7 +142,8 @@ def keep(outcome: Round, stack: Stack, folder: Path) -> None:
     if outcome.findings:
         evidence = STATE.parent / f"seed-{outcome.seed}"
         shutil.copytree(stack.state / "logs", evidence / "logs", dirs_exist_ok=True)
-        shutil.copy(history, evidence / "history.jsonl")
+        if history.exists():  # not where the round broke before it began
+            shutil.copy(history, evidence / "history.jsonl")
     history.unlink(missing_ok=True)
 
 

@@ -135,8 +135,13 @@ ASKED = {
 """What a process asks another one for somebody's sake, by what leads there."""
 
 
-def all_points() -> set[str]:
-    """Return the names of all points that some fault test arms."""
+def all_deaths() -> set[Point]:
+    """Return all points that some fault test arms, each with the process that dies there."""
     pairs = [*UNDER_LOAD, FIRST_CHARGE, *SWEPT, *WEBHOOKS, *SWEPT_WEBHOOKS, *CHECKED, *CHECKED_AND_BROKEN, *ASKED.values()]
     pairs += [commit(operation, service) for operation, service in OFFICE.items()]
-    return {point.name for pair in pairs for point in pair[:2]} | {point.name for points in PERIODIC for point in points}
+    return {point for pair in pairs for point in pair[:2]} | {point for points in PERIODIC for point in points}
+
+
+def all_points() -> set[str]:
+    """Return the names of all points that some fault test arms."""
+    return {point.name for point in all_deaths()}

@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from services.customer_charge.domain.reversals import Reversal
 from services.customer_charge.operations.check_new_reversals import NewReversalsCheck, check_new_reversals
 from services.customer_charge.operations.read_books_state import read_books_state
 from services.customer_charge.operations.read_customers import get_customer
+from services.scheduler.books_check import BooksMetrics
 from services.vendor_credit.domain.reversals import ReversalCredit
 from services.vendor_credit.operations.credit_vendors import credit_vendors
 from services.vendor_credit.operations.read_vendors import get_vendor
@@ -72,6 +74,21 @@ async def test_what_is_under_way_is_checked_once_it_is_final(money: Money) -> No
     assert (await check(money)).reversals == 1
     await money.settle_reversals()
     assert (await check(money)).reversals == 1
+
+
+async def test_a_reversal_under_way_shows_in_what_is_pending(databases: Databases, money: Money) -> None:
+    """With its age, so that one that nobody finishes is seen; and one that is set aside is told apart."""
+    vendor_id, customer_id = await money.vendor(CREDIT), await money.customer()
+    (accepted,) = await money.accept(order(vendor_id, customer_id, AMOUNT))
+    await money.settle()
+    await money.reverse(accepted.charge.id, PART)
+    as_owner(databases, "customer_charge", "UPDATE pending_reversals SET accepted_at = accepted_at - interval '1 hour', blocked = true")
+    state = await read_books_state(money.charges)
+    assert (state.pending_charges, state.pending_reversals, state.blocked_reversals) == (0, 1, 1)
+    registry = CollectorRegistry()
+    BooksMetrics(registry).show(state)
+    assert registry.get_sample_value("charging_books_blocked_reversals") == 1
+    assert (registry.get_sample_value("charging_books_oldest_pending_seconds") or 0) >= timedelta(hours=1).total_seconds()
 
 
 async def test_no_false_alarm_while_reversals_run(money: Money) -> None:

@@ -6,7 +6,8 @@ from functools import cache
 from pathlib import Path
 
 from tests.contract.contract import METHODS
-from tests.faults.points import all_points
+from tests.faults.points import all_deaths, all_points
+from tests.faults.seeded import seeded_bugs
 
 ROOT = Path(__file__).parents[2]
 STUBS = ROOT / "shared" / "stubs"
@@ -64,3 +65,10 @@ def test_the_code_is_found() -> None:
 def test_at_least_as_many_points_are_visited_as_were_promised() -> None:
     """Before and after every commit and call."""
     assert len(all_points()) >= 24
+
+
+def test_the_page_on_reliability_counts_right() -> None:
+    """Its numbers of crash points and seeded bugs are those of today."""
+    page = (ROOT / "docs" / "reliability.md").read_text()
+    assert f"{len(all_points())} points by name, {len(all_deaths())} with the process that dies there" in page
+    assert f"{len(seeded_bugs())} deliberate defects" in page

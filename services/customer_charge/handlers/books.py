@@ -41,7 +41,7 @@ def books_message(books: Books, state: BooksState) -> pb.Books:
         charges=books.charges,
         pending_charges=state.pending_charges,
         oldest_pending_ms=state.oldest_pending_ms,
-        pending_reversals=books.pending_reversals,
+        pending_reversals=state.pending_reversals,
         findings=books.findings,
         checked_at=to_timestamp(books.checked_at),
         blocked_charges=state.blocked_charges,

@@ -3,18 +3,21 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.customer_charge.storage import books_check, pending_charges, reversals_check, stops
+from services.customer_charge.storage import books_check, pending_charges, reversal_audit, reversals_check, stops
 from shared.clock import utc_now
 from shared.database import Database
 
 
 @dataclass(frozen=True, slots=True)
 class BooksState:
-    """The state of the books; `checked_at` is None before the first check. `drift` is in minor units."""
+    """The state of the books; `checked_at` is None before the first check. `drift` is in minor units, ages are of what is not final."""
 
     pending_charges: int
     blocked_charges: int
     oldest_pending_ms: int
+    pending_reversals: int
+    blocked_reversals: int
+    oldest_pending_reversal_ms: int
     stopped_vendors: int
     stopped_customers: int
     checked_at: datetime | None
@@ -25,19 +28,27 @@ class BooksState:
 async def read_books_state(database: Database) -> BooksState:
     """Return the state."""
     async with database.reading() as connection:
-        backlog = await pending_charges.read_backlog(connection)
+        charges = await pending_charges.read_backlog(connection)
+        reversals = await reversal_audit.read_backlog(connection)
         check = await books_check.read_check(connection)
         amounts = [mismatch.amount for mismatch in await books_check.read_mismatches(connection)]
         amounts += [mismatch.amount for mismatch in await reversals_check.read_mismatches(connection)]
         stopped_customers = await stops.count_stopped(connection)
-    age = 0.0 if backlog.oldest_at is None else (utc_now() - backlog.oldest_at).total_seconds()
+    now = utc_now()
     return BooksState(
-        pending_charges=backlog.pending,
-        blocked_charges=backlog.blocked,
-        oldest_pending_ms=max(0, int(age * 1000)),
+        pending_charges=charges.pending,
+        blocked_charges=charges.blocked,
+        oldest_pending_ms=_age_ms(charges.oldest_at, now),
+        pending_reversals=reversals.pending,
+        blocked_reversals=reversals.blocked,
+        oldest_pending_reversal_ms=_age_ms(reversals.oldest_at, now),
         stopped_vendors=check.stopped_vendors,
         stopped_customers=stopped_customers,
         checked_at=check.checked_at,
         drift=sum(amounts),
         findings=check.findings,
     )
+
+
+def _age_ms(moment: datetime | None, now: datetime) -> int:
+    return 0 if moment is None else max(0, int((now - moment).total_seconds() * 1000))

@@ -1,6 +1,7 @@
 """Self-checks of reversals in the customer-charge schema, for the audit."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from psycopg.rows import class_row
 
@@ -69,13 +70,17 @@ async def self_findings(connection: Connection) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class ReversalBacklog:
-    """How many reversals are left to do, and how many of them are set aside."""
+    """How many reversals are left to do, how many of them are set aside, and when the oldest was accepted."""
 
     pending: int
     blocked: int
+    oldest_at: datetime | None
 
 
-READ_BACKLOG = "SELECT count(*) AS pending, count(*) FILTER (WHERE blocked) AS blocked FROM pending_reversals"
+READ_BACKLOG = """
+SELECT count(*) AS pending, count(*) FILTER (WHERE blocked) AS blocked, min(accepted_at) AS oldest_at
+FROM pending_reversals
+"""
 
 
 async def read_backlog(connection: Connection) -> ReversalBacklog:
