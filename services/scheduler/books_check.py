@@ -1,6 +1,6 @@
 """The check of both services' books, each minute: what is new is checked, what is broken is stopped, and metrics tell of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -17,6 +17,7 @@ from services.vendor_credit.operations.stop_vendors import count_stopped_vendors
 from shared.audit_log.entries import LogHead
 from shared.clock import utc_now
 from shared.database import Database
+from shared.errors import Unavailable
 
 AUDIT_LOG_TIMEOUT_SECONDS = 30.0
 """A log is read on from where it was checked; the first time from its start."""
@@ -67,18 +68,40 @@ class BooksChecker:
     _heads: dict[str, LogHead] = field(default_factory=dict)
 
     async def run_once(self) -> int:
-        """Check what is new, stop the accounts concerned, and return how many charges and reversals were matched. Raises Unavailable."""
+        """Check what is new, stop the accounts concerned, and return how many charges and reversals were matched. Raises Unavailable.
+
+        What was found by then is told all the same: an alarm does not wait for whoever is out of reach.
+        """
+        findings: list[str] = []
+        try:
+            matched = await self._check(findings)
+        except Unavailable:
+            if findings:
+                await self._tell(findings)
+            raise
+        await self._tell(findings)
+        return matched
+
+    async def _check(self, findings: list[str]) -> int:
+        """Check everything, adding to what was found, and return how many charges and reversals were matched. Raises Unavailable."""
         broken = await check_new_entries(self.vendors, actor=self.actor)
+        findings += broken.values()
         charges = await check_new_charges(self.charges, self.vendor_books, self._stop_vendors, now=utc_now(), actor=self.actor)
+        findings += charges.findings
         reversals = await check_new_reversals(
             self.charges, self.vendor_books.reversals, self._stop_vendors, now=utc_now(), actor=self.actor
         )
-        findings = [*dict.fromkeys([*broken.values(), *charges.findings, *reversals.findings]), *await self._check_logs()]
+        findings += reversals.findings
+        findings += await self._check_logs()
+        return charges.charges + reversals.reversals
+
+    async def _tell(self, found: Sequence[str]) -> None:
+        """Record what was found and when, log it, and show it."""
+        findings = list(dict.fromkeys(found))
         for finding in findings:
             log.error("books.broken", finding=finding)
         await finish_check(self.charges, now=utc_now(), stopped_vendors=await count_stopped_vendors(self.vendors), findings=findings)
         await self.show()
-        return charges.charges + reversals.reversals
 
     async def show(self) -> None:
         """Show the state of the books as it is now."""

@@ -29,7 +29,7 @@ from services.vendor_credit.operations.submit_credit_request import submit_credi
 from services.vendor_credit.operations.update_vendor import update_vendor
 from shared.audit_log.reading import LogFilter, list_audit_log
 from shared.clock import utc_now
-from shared.errors import FailedPrecondition
+from shared.errors import FailedPrecondition, Unavailable
 from shared.uuid7 import uuid7_text
 from tests.databases import Databases
 from tests.integration.money import SLOTS, Money, open_money, order
@@ -303,6 +303,26 @@ async def test_the_metrics_tell_of_a_broken_account(databases: Databases, money:
     state = await read_books_state(money.charges)
     assert (state.stopped_vendors, len(state.findings)) == (1, 1)
     assert registry.get_sample_value("charging_books_last_check_timestamp_seconds") == pytest.approx(utc_now().timestamp(), abs=60)
+
+
+async def test_the_alarm_does_not_wait_for_a_service_out_of_reach(databases: Databases, money: Money) -> None:
+    """What was found before somebody did not answer is shown at once; without a finding such a check is none."""
+
+    async def nobody_answers(**_: Any) -> list[Any]:
+        raise Unavailable("the audit log is out of reach")
+
+    vendor_id = await money.vendor(CREDIT)
+    registry = CollectorRegistry()
+    logs: Any = SimpleNamespace(check=nobody_answers)
+    checker = BooksChecker(money.vendors, money.charges, money.ledger, logs, BooksMetrics(registry), actor="peer:scheduler")
+    with pytest.raises(Unavailable):
+        await checker.run_once()
+    assert (await read_books_state(money.charges)).checked_at is None
+    as_owner(databases, "vendor_credit", f"UPDATE vendors SET balance = balance + 1 WHERE id = {vendor_id}")
+    with pytest.raises(Unavailable):
+        await checker.run_once()
+    shown = [registry.get_sample_value(f"charging_books_{name}") for name in ("stopped_vendors", "findings")]
+    assert shown == [1, 1]
 
 
 async def _no_logs(**_: Any) -> list[Any]:
