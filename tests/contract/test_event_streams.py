@@ -230,7 +230,14 @@ async def _read_by_http(world: World, vendor: int, seen: list[int]) -> None:
                 seen.append(int(block["id"]))  # noqa: PERF401 - kept one by one, as whoever may be killed must
 
 
-@pytest.mark.parametrize("read", [_read_by_grpc, _read_by_http])
+async def _read_by_page(world: World, vendor: int, seen: list[int]) -> None:
+    while True:
+        path = f"/api/events/?vendor={vendor}&after={seen[-1] if seen else 0}&page_size=3"
+        answer = await world.stack.send("GET", path, world.operator)
+        seen.extend(event["seq"] for event in answer.json()["results"])
+
+
+@pytest.mark.parametrize("read", [_read_by_grpc, _read_by_http, _read_by_page])
 async def test_a_reader_that_is_killed_at_random_misses_nothing(world: World, read: Any) -> None:
     """Killed and opened again where it stopped, a reader sees 1, 2, 3... once each while charges settle."""
     vendor, rng, total = await new_vendor(world, 1_000), random.Random(7), 120

@@ -288,6 +288,9 @@ def test_steps_are_told_in_the_order_of_their_times(tab: Tab, url: str, stack: S
     expect(times).to_have_count(7)
     told = [datetime.fromisoformat(times.nth(step).get_attribute("datetime") or "") for step in range(7)]
     assert told == sorted(told)
+    tab.go(f"customers/{partner.customer}")
+    tab.page.get_by_role("link", name=made[0]["id"]).click()
+    expect(times).to_have_count(7)  # the entry of a reversal leads to its charge
 
 
 def test_books_and_health_are_live(tab: Tab) -> None:

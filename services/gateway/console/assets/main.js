@@ -10,6 +10,7 @@ import { chargesPage } from "./pages/charges.js";
 import { customerPage } from "./pages/customer.js";
 import { customersPage } from "./pages/customers.js";
 import { requestsPage } from "./pages/requests.js";
+import { reversalPage } from "./pages/reversal.js";
 import { signInPage } from "./pages/signin.js";
 import { userPage } from "./pages/user.js";
 import { usersPage } from "./pages/users.js";
@@ -24,6 +25,7 @@ const PAGES = [
   { name: "customers", pattern: /^customers\/(\d+)$/, page: customerPage },
   { name: "charges", title: "Charges", pattern: /^charges$/, page: chargesPage },
   { name: "charges", pattern: /^charges\/([0-9a-f-]{36})$/, page: chargePage },
+  { name: "charges", pattern: /^reversals\/([0-9a-f-]{36})$/, page: reversalPage },
   { name: "books", title: "Books & health", pattern: /^books$/, page: booksPage },
   { name: "users", title: "Users", pattern: /^users$/, page: usersPage },
   { name: "users", pattern: /^users\/(\d+)$/, page: userPage },

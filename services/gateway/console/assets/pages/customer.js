@@ -8,6 +8,7 @@ import { list } from "../list.js";
 import { named, vendorName } from "../names.js";
 import { plot } from "../plot.js";
 import { release } from "./release.js";
+import { reference } from "./vendor_history.js";
 
 const PLOTTED = 200;
 
@@ -42,7 +43,7 @@ export function customerPage(id) {
       { title: "Kind", cell: (row) => row.kind },
       { title: "Amount", number: true, cell: (row) => signed(row.amount) },
       { title: "Balance after", number: true, cell: (row) => amount(row.balance_after) },
-      { title: "Reference", cell: (row) => row.kind === "charge" ? h("a", { class: "id", href: `#/charges/${row.reference}` }, row.reference) : h("span", { class: "id" }, row.reference) },
+      { title: "Reference", cell: reference },
     ],
     key: (row) => row.seq,
     load: async (token) => named(await get(`/api/customer/${id}/entries/`, { page_token: token })),

@@ -16,7 +16,7 @@ const SHOWN = 5;
 export function vendorHistory(id) {
   const element = h("div", { class: "card" }, h("p", { class: "soft" }, "Loading…"));
   Promise.all([get(`/api/vendor/${id}/`), get("/api/vendor/requests/", { vendor: id, page_size: SHOWN })]).then(([vendor, requests]) => {
-    replace(element, h("h3", {}, "The vendor's history"), figures(vendor.data), balancePlot(id),
+    replace(element, h("div", { class: "title" }, h("h3", {}, "The vendor's history"), vendorState(vendor.data) !== "active" && badge(vendorState(vendor.data))), figures(vendor.data), balancePlot(id),
       h("h4", {}, "Last requests"),
       h("ul", { class: "plain" }, requests.results.map((each) =>
         h("li", {}, h("a", { href: `#/requests/${each.id}` }, `#${each.id}`), h("span", { class: "number" }, amount(each.amount)), badge(each.status), ago(each.created_at)))));
@@ -28,8 +28,7 @@ export function figures(vendor) {
   const shown = [["Balance", amount(vendor.balance)], ["Credit limit", amount(vendor.credit_limit)], ["Available", amount(vendor.available)]];
   if (vendor.low_balance_threshold) shown.push(["Low below", amount(vendor.low_balance_threshold)]);
   if (vendor.duplicate_window_seconds) shown.push(["Duplicates refused within", `${vendor.duplicate_window_seconds} s`]);
-  return h("div", { class: "figures" }, shown.map(([term, value]) => h("div", {}, h("span", { class: "soft" }, term), h("strong", {}, value))),
-    vendorState(vendor) !== "active" && badge(vendorState(vendor)));
+  return h("div", { class: "figures" }, shown.map(([term, value]) => h("div", {}, h("span", { class: "soft" }, term), h("strong", {}, value))));
 }
 
 // Return the plot of a vendor's balance, with a choice of time.
@@ -74,8 +73,10 @@ export function vendorEntries(id) {
   }).element;
 }
 
-function reference(row) {
+// Return the link from a ledger entry to what made it.
+export function reference(row) {
   if (row.kind === "charge") return h("a", { class: "id", href: `#/charges/${row.reference}` }, row.reference);
   if (row.kind === "credit") return h("a", { class: "id", href: `#/requests/${row.reference}` }, `request #${row.reference}`);
+  if (row.kind === "reversal") return h("a", { class: "id", href: `#/reversals/${row.reference}` }, row.reference);
   return h("span", { class: "id" }, row.reference);
 }
