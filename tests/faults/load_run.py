@@ -23,7 +23,7 @@ import pytest
 
 from shared.local.processes import PROGRAMS
 from shared.local.stack import Stack
-from tests.faults.run import CREDIT, FINAL_SECONDS_P99, settle
+from tests.faults.run import FINAL_SECONDS_P99, settle
 from tests.faults.workload import Pace, Workload
 from tests.faults.world import make_world
 from tests.system.office import Office
@@ -39,6 +39,9 @@ CHARGES_PER_SECOND = 500.0
 BULK_SHARE = 0.25
 BULK_MAX = 120
 """Something that a charge needs is dead for half of the time or more: large bulk calls carry many in what is left."""
+
+CREDIT = 200_000
+"""Of each vendor: it lasts for most of a round, so that most charges go all the way through both ledgers, and the last are refused."""
 
 WEBHOOK_TYPES = ("charge_failed", "charge_reversed", "credit_confirmed", "balance_low")
 """Sent one by one, and most charges succeed: all of them would be most of the work."""
