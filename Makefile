@@ -39,8 +39,8 @@ run: $(STAMP) ## serve everything in this terminal until Ctrl-C
 demo: $(STAMP) ## play the whole story against the running stack
 	@$(BIN)/python -m shared.local.demo
 
-test: $(STAMP) ## all tests but the long fault and load runs
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: $(STAMP) ## all tests but the long fault and load runs, on all processors; TEST_WORKERS=0 one after the other
+	$(BIN)/python -m pytest --numprocesses $(or $(TEST_WORKERS),auto) --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 test-faults: $(STAMP) ## every crash point and one of every kind of fault, under load; FAULT_SEEDS=1 by default
 	$(BIN)/python -m pytest --timeout=0 tests/faults $(PYTEST_ARGS)
