@@ -105,7 +105,7 @@ def main() -> int:
     print((options.target / "SHA256SUMS").read_text(), end="")
     print("no image: a draft has none" if options.draft else build_image(version_of_all()))
     if not options.draft:
-        print("then: git tag -a v" + version_of_all() + ", and `make proto-released` with the next commit")
+        print(f"then: git tag -a v{version_of_all()}; renew the contract to compare with: scripts/proto_breaking.py --renew")
     return 0
 
 
