@@ -121,7 +121,14 @@ async def brought(stage: Stage) -> None:
     )
     with WebhookReceiver() as receiver:
         endpoint = await change_webhooks.create_endpoint(
-            stage.money.charges, vendor_id=vendor, url=receiver.url, types=[], description="", after=0, secret=safe.make()[1]
+            stage.money.charges,
+            vendor_id=vendor,
+            url=receiver.url,
+            types=[],
+            description="",
+            after=0,
+            secret=safe.make()[1],
+            actor="user:1",
         )
         for turn in range(3):
             orders = [stage.order(11 + number) for number in range(4)]
