@@ -31,7 +31,7 @@ from tests.system.stacks import new_stack
 
 LOAD_SECONDS = float(os.environ.get("LOAD_SECONDS", "3600"))
 STATE = Path(os.environ.get("LOAD_STATE", "build/load/state.jsonl"))
-ROUND_SECONDS = 110.0
+ROUND_SECONDS = 240.0
 ROUNDS_PER_STACK = 6
 """The books are checked whole after each round: a new stack now and then keeps that short."""
 
