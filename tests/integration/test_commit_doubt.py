@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from threading import Thread
 
 import psycopg
 import pytest
@@ -17,6 +18,7 @@ from tests.support import wait_until
 ADD = "INSERT INTO notes (id) VALUES (1) ON CONFLICT DO NOTHING"
 ADD_ANOTHER = "INSERT INTO notes (id) VALUES (2) ON CONFLICT DO NOTHING"
 WAITING = "SELECT pid FROM pg_stat_activity WHERE application_name = 'doubt' AND wait_event = 'SyncRep'"
+CANCEL_PROBE = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'probe' AND wait_event = 'SyncRep'"
 NAMED = "SELECT current_setting('synchronous_standby_names')"
 LOST_STANDBY = "ANY 1 (lost)"
 SECONDS_MAX = 20
@@ -54,9 +56,24 @@ async def database(server: Postgres) -> AsyncIterator[Database]:
 
 
 def name_standby(admin: psycopg.Connection, names: str) -> None:
-    """Name the synchronous standbys, and return once every process of the server can know."""
+    """Name the synchronous standbys, and return once a COMMIT is seen to wait for one, or for none."""
     admin.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'".encode())
     admin.execute("SELECT pg_reload_conf()")
+    # The process that reads the setting for all others does so when it comes to it.
+    wait_until(lambda: a_commit_waits(admin) == bool(names), "the server to know its standbys", SECONDS_MAX)
+
+
+def a_commit_waits(admin: psycopg.Connection) -> bool:
+    """Tell whether a COMMIT waits for a standby, by one that is cancelled as soon as it does."""
+    info, options = admin.info, "-c synchronous_commit=on"
+    with psycopg.connect(info.dsn, password=info.password, autocommit=True, options=options, application_name="probe") as probe:
+        trying = Thread(target=probe.execute, args=("SELECT pg_logical_emit_message(true, 'probe', '')",))
+        trying.start()
+        waited = False
+        while trying.is_alive():
+            waited = bool(admin.execute(CANCEL_PROBE).fetchall()) or waited
+            trying.join(0.01)
+        return waited
 
 
 async def add(connection: Connection) -> None:

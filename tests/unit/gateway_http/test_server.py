@@ -97,7 +97,7 @@ async def test_a_client_that_sends_slowly_is_dropped(start: bytes) -> None:
         status, headers, body = await connection.response()
         assert (status, headers["connection"], json.loads(body)["reason"]) == (408, "close", "REQUEST_TIMEOUT")
         assert await connection.ended()
-        assert 0.15 < time.monotonic() - began < 5
+        assert 0.15 < time.monotonic() - began < 30
 
 
 async def test_dribbling_does_not_win_time() -> None:
