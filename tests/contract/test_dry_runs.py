@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from shared.admission.asks import key_of
 from tests.contract.contract import response_of
-from tests.contract.world import CHARGES, MISSING_ID, REQUESTS, VENDORS, World
+from tests.contract.world import CHARGES, MISSING_CHARGE, MISSING_ID, REQUESTS, VENDORS, World
 
 CHARGE_PATH = "/api/customer/increase-credit/"
 AVAILABLE = 500
@@ -136,6 +136,25 @@ async def test_a_credit_request_is_checked_alike(world: World, vendor: int, trac
     body["requester"] = MISSING_ID
     answer = await world.stack.send("POST", "/api/vendor/submit-request/", world.operator, body, headers=headers)
     assert (answer.status_code, answer.json()["reason"]) == (404, "VENDOR_NOT_FOUND")
+
+
+async def test_a_reversal_is_checked_alike(world: World, vendor: int, traceless: str) -> None:
+    """Validated without Location; what is too much, not there, another's or malformed gets the reversal's own answer."""
+    charge, headers = world.ours.charge, {"idempotency-key": traceless, "prefer": "wait=1"}
+
+    async def check(charge: str, token: str = "", **changes: Any) -> httpx.Response:
+        body = {"reason": "a mistake", "dry_run": True, **changes}
+        return await world.stack.send("POST", f"/api/customer/charges/{charge}/reverse/", token or world.operator, body, headers=headers)
+
+    answer = await check(charge, world.ours.token)
+    assert (answer.status_code, answer.json(), "location" in answer.headers) == (200, {"status": "validated"}, False)
+    answer = await check(charge, amount=10**9)
+    assert (answer.status_code, answer.json()["reason"]) == (409, "REVERSAL_EXCEEDS_CHARGE")
+    for missing, token in ((MISSING_CHARGE, world.operator), (charge, world.theirs.token)):
+        answer = await check(missing, token)
+        assert (answer.status_code, answer.json()["reason"]) == (404, "CHARGE_NOT_FOUND")
+    answer = await check(charge, reason="")
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "reason")
 
 
 async def test_grpc_answers_the_same(world: World, vendor: int, traceless: str) -> None:

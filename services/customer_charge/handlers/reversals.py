@@ -9,7 +9,7 @@ from services.customer_charge.domain.reversals import Reversal, ReversalOrder, R
 from services.customer_charge.handlers.charges import ANSWER_SECONDS
 from services.customer_charge.handlers.page_tokens import page_token_charge
 from services.customer_charge.operations import read_reversals
-from services.customer_charge.operations.reverse_charge import reverse_charge
+from services.customer_charge.operations.reverse_charge import preview_reversal, reverse_charge
 from services.customer_charge.settlement_watch import SettlementWatch
 from shared.call import Call, current_call
 from shared.database import Database
@@ -32,7 +32,7 @@ class ReversalServicer(reversal_pb2_grpc.ReversalServiceServicer):
         self._wake = wake
 
     async def ReverseCharge(self, request: pb.ReverseChargeRequest, context: Context) -> pb.ReverseChargeResponse:
-        """Accept one reversal, and wait for its final state if asked to."""
+        """Accept one reversal, and wait for its final state if asked to; or only check it."""
         call = current_call()
         caller = call.caller
         order = ReversalOrder(
@@ -43,6 +43,9 @@ class ReversalServicer(reversal_pb2_grpc.ReversalServiceServicer):
             key=call.idempotency_key,
             principal=caller.subject,
         )
+        if request.dry_run:
+            await preview_reversal(self._database, order, caller.visible_vendors)
+            return pb.ReverseChargeResponse(status=pb.REVERSAL_STATE_VALIDATED)
         accepted = await reverse_charge(self._database, order, caller.visible_vendors)
         if accepted.replayed:
             call.mark_replayed()

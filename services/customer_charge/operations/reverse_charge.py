@@ -45,6 +45,18 @@ async def reverse_charge(database: Database, order: ReversalOrder, visible_vendo
     return await database.transact(work)
 
 
+async def preview_reversal(database: Database, order: ReversalOrder, visible_vendors: Sequence[int] | None) -> None:
+    """Check a reversal as `reverse_charge` would, and change nothing; its key is not looked at.
+
+    Raises NotFound and FailedPrecondition as there. What others reserve in the next moment, or the customer holds by then, is not known.
+    """
+    async with database.reading() as connection:
+        charge = await reversed_charges.get_charge(connection, order.charge_id, visible_vendors)
+    if charge is None:
+        raise NotFound.of("charge", order.charge_id)
+    amount_to_reverse(charge, order.asked_amount)
+
+
 async def _write(connection: Connection, order: ReversalOrder, charge: ReversibleCharge, amount: int, now: datetime) -> None:
     await reversed_charges.reserve_amount(connection, charge.id, amount)
     await reversals.insert_reversal(connection, order, charge, amount, now)

@@ -1,13 +1,27 @@
 """Charges as their reversals see them: how much of each is taken."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from psycopg.rows import class_row
 
 from services.customer_charge.domain.reversals import ReversalState, ReversalVerdict, ReversibleCharge
 from shared.database import Connection
 from shared.sql_arrays import int_array, uuid_array
+
+GET_CHARGE = """
+SELECT id::text AS id, vendor_id, customer_id, amount, state, coalesce(reserved_amount, 0) AS reserved_amount
+FROM charges
+WHERE id = %(id)s AND (%(vendor_ids)s::bigint[] IS NULL OR vendor_id = ANY(%(vendor_ids)s::bigint[]))
+"""
+
+
+async def get_charge(connection: Connection, charge_id: str, vendor_ids: Sequence[int] | None) -> ReversibleCharge | None:
+    """Return a charge of the vendors (None: of any) as it is now, without a lock; None for none."""
+    async with connection.cursor(row_factory=class_row(ReversibleCharge)) as cursor:
+        await cursor.execute(GET_CHARGE, {"id": charge_id, "vendor_ids": None if vendor_ids is None else int_array(vendor_ids)})
+        return await cursor.fetchone()
+
 
 LOCK_CHARGES = """
 SELECT id::text AS id, vendor_id, customer_id, amount, state, coalesce(reserved_amount, 0) AS reserved_amount

@@ -37,6 +37,8 @@ class _ReversalStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reversa
     """Customer debited, vendor credited. Final."""
     REVERSAL_STATE_FAILED: _ReversalState.ValueType  # 3
     """Refused; no balance was changed. Final."""
+    REVERSAL_STATE_VALIDATED: _ReversalState.ValueType  # 4
+    """Never stored; answers a dry run: checked, and nothing was changed."""
 
 class ReversalState(_ReversalState, metaclass=_ReversalStateEnumTypeWrapper):
     """Life of a reversal."""
@@ -49,6 +51,8 @@ REVERSAL_STATE_SUCCEEDED: ReversalState.ValueType  # 2
 """Customer debited, vendor credited. Final."""
 REVERSAL_STATE_FAILED: ReversalState.ValueType  # 3
 """Refused; no balance was changed. Final."""
+REVERSAL_STATE_VALIDATED: ReversalState.ValueType  # 4
+"""Never stored; answers a dry run: checked, and nothing was changed."""
 Global___ReversalState: _TypeAlias = ReversalState  # noqa: Y015
 
 class _ReversalFailureReason:
@@ -81,6 +85,7 @@ class ReverseChargeRequest(_message.Message):
     AMOUNT_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     WAIT_SECONDS_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Charge id, a UUID."""
     amount: _builtins.int
@@ -89,6 +94,10 @@ class ReverseChargeRequest(_message.Message):
     """Why, for people to read; 1 to 500 characters."""
     wait_seconds: _builtins.int
     """Answer only when the reversal is final, or after this many seconds; 0 answers at once. REST callers send `Prefer: wait=N`."""
+    dry_run: _builtins.bool
+    """True only checks whether the reversal would be accepted as things are now, and changes nothing. An idempotency key is ignored, and free
+    after it as it was before.
+    """
     def __init__(
         self,
         *,
@@ -96,10 +105,11 @@ class ReverseChargeRequest(_message.Message):
         amount: _builtins.int | None = ...,
         reason: _builtins.str = ...,
         wait_seconds: _builtins.int = ...,
+        dry_run: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_amount", b"_amount", "amount", b"amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amount", b"_amount", "amount", b"amount", "id", b"id", "reason", b"reason", "wait_seconds", b"wait_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amount", b"_amount", "amount", b"amount", "dry_run", b"dry_run", "id", b"id", "reason", b"reason", "wait_seconds", b"wait_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__amount: _TypeAlias = _typing.Literal["amount"]  # noqa: Y015
     _WhichOneofArgType__amount: _TypeAlias = _typing.Literal["_amount", b"_amount"]  # noqa: Y015
@@ -116,10 +126,10 @@ class ReverseChargeResponse(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
     status: Global___ReversalState.ValueType
-    """ACCEPTED; for a caller that asked to wait, the state the reversal is in when the answer is sent."""
+    """ACCEPTED; for a caller that asked to wait, the state the reversal is in when the answer is sent; VALIDATED for a dry run."""
     @_builtins.property
     def data(self) -> Global___Reversal:
-        """The reversal as it is now."""
+        """The reversal as it is now. Absent for a dry run."""
 
     def __init__(
         self,

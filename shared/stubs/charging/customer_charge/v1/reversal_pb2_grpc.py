@@ -62,6 +62,9 @@ class ReversalServiceServicer:
         stays `succeeded`; all its reversals together never exceed it. Idempotent per (vendor of the charge, idempotency key), the same keys as
         those of charges; a caller without a key gets one made at the door.
 
+        A dry run makes the same checks as things are now, and changes nothing: VALIDATED, or the error. What the customer holds is no part of
+        it: that is decided when the reversal happens, and told then.
+
         Errors: NOT_FOUND for a charge that is missing or not of the caller's vendors; INVALID_ARGUMENT; FAILED_PRECONDITION
         (CHARGE_NOT_SUCCEEDED, REVERSAL_EXCEEDS_CHARGE; IDEMPOTENCY_KEY_REUSED for a key used for anything else); ABORTED
         (IDEMPOTENCY_KEY_RUNNING, KEY_SEALED); RESOURCE_EXHAUSTED.
