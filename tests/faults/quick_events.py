@@ -150,7 +150,7 @@ async def brought(stage: Stage) -> None:
 
 def _left(stage: Stage, vendor: int) -> bool:
     with psycopg.connect(stage.admin_url, autocommit=True) as admin:
-        return admin.execute(LEFT.encode(), (vendor,)).fetchone() != (0,)
+        return admin.execute(LEFT.encode(), (vendor,)).fetchone() is not None
 
 
 async def _deliver(stage: Stage, delivery: Delivery, endpoint_id: int, dying: Dying) -> None:
