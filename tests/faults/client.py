@@ -23,7 +23,7 @@ PAUSE_SECONDS = 0.1
 PAUSE_SECONDS_MAX = 0.5
 """Each pause is longer than the one before, up to this."""
 
-PATIENCE_SECONDS = 40.0
+PATIENCE_SECONDS = 90.0
 """How long a partner tries one wish: longer than any fault of these tests."""
 
 
