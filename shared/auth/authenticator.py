@@ -46,7 +46,8 @@ class Authenticator:
         """Return the bearer of the token; suspends only to fetch a key that is not known yet.
 
         Raises Unauthenticated for a token that is not valid, and Unavailable when the trust state does not allow to tell: TRUST_UNKNOWN
-        before the first copy, TRUST_STALE for operators and long-lived tokens on a copy that is too old.
+        before the first copy, TRUST_STALE for operators and long-lived tokens on a copy that is too old, and for a key that a copy of some
+        seconds ago does not know.
         """
         try:
             return self.verify(token)
@@ -56,7 +57,8 @@ class Authenticator:
             return self.verify(token)
         except UnknownKey:
             # Only a fresh copy tells that there is no such key; an old one may have missed its making.
-            raise (self._too_old() if self._trust.stale else refused()) from None
+            fresh = self._trust.age_seconds <= 2 * UNKNOWN_KEY_REFRESH_SECONDS
+            raise (refused() if fresh else self._too_old()) from None
 
     def verify(self, token: str) -> Principal:
         """Return the bearer of the token, by what this process knows now. Raises UnknownKey, else as `authenticate`."""
