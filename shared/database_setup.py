@@ -6,7 +6,7 @@ folder CHARGING_SECRETS_DIR.
 
 Each service has three things under one name, say `vendor_credit`:
 
-- the schema `vendor_credit`;
+- the schema `vendor_credit`; or, with CHARGING_CELLS above 1, one for each cell, `vendor_credit_00` and so on (see shared/cells.py);
 - `charging_vendor_credit_owner`, which cannot log in, owns the schema and runs its migrations;
 - `charging_vendor_credit`, which the service logs in as. It may use its own schema and no other; what it may do with each table is granted
   by the migration that makes the table, so that append-only tables say so where they are written.
@@ -23,10 +23,15 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from shared.cell_numbers import CELLS_MAX, schemas_of
+from shared.database_cells import CellsChanged, number_cell, refuse_other_cells
 from shared.database_migrations import apply_migrations
 from shared.settings import environment_with_secrets
 
 SERVICES = ("vendor_credit", "customer_charge", "gateway")
+IN_CELLS = frozenset({"vendor_credit", "customer_charge"})
+"""Services whose rows are spread over cells. The gateway's are not in the way of a charge."""
+
 MIGRATIONS_ROOT = Path(__file__).resolve().parent.parent / "services"
 
 SETUP_LOCK = 0x63686172
@@ -42,11 +47,12 @@ class ServiceDatabase:
     """What one service has in the database."""
 
     service: str
+    cells: int = 1
 
     @property
-    def schema(self) -> str:
-        """Return the name of the schema."""
-        return self.service
+    def schemas(self) -> list[str]:
+        """Return the names of the schemas, one for each cell."""
+        return schemas_of(self.service, self.cells if self.service in IN_CELLS else 1)
 
     @property
     def owner(self) -> str:
@@ -73,23 +79,36 @@ class ServiceDatabase:
 
 
 def set_up_database(
-    admin_url: str, passwords: Mapping[str, str], *, services: Sequence[str] = SERVICES, migrations_root: Path = MIGRATIONS_ROOT
+    admin_url: str,
+    passwords: Mapping[str, str],
+    *,
+    cells: int = 1,
+    services: Sequence[str] = SERVICES,
+    migrations_root: Path = MIGRATIONS_ROOT,
 ) -> list[str]:
-    """Create what is missing and migrate; return the names of the migrations applied, each as `service/name`.
+    """Create what is missing and migrate; return the names of the migrations applied, each as `schema/name`.
 
-    `passwords` maps every service to its runtime role's password. Raises psycopg.Error, and MigrationFailed for a migration that is wrong.
+    `passwords` maps every service to its runtime role's password. Raises psycopg.Error, MigrationFailed for a migration that is wrong, and
+    CellsChanged for a database that was set up with another number of cells; then nothing is changed.
     """
     applied: list[str] = []
     with _sole_set_up(admin_url) as connection:
+        databases = [ServiceDatabase(service, cells) for service in services]
+        for database in databases:
+            refuse_other_cells(connection, database.service, database.schemas)
         _close_to_the_public(connection)
-        for database in map(ServiceDatabase, services):
+        for database in databases:
             with connection.transaction():
                 _create_roles(connection, database, passwords[database.service])
-                _create_schema(connection, database)
-        for database in map(ServiceDatabase, services):
+                for schema in database.schemas:
+                    _create_schema(connection, database, schema)
+        for database in databases:
             folder = migrations_root / database.service / "migrations"
-            names = apply_migrations(make_conninfo(admin_url), folder, role=database.owner, schema=database.schema)
-            applied += [f"{database.service}/{name}" for name in names]
+            for cell, schema in enumerate(database.schemas):
+                names = apply_migrations(make_conninfo(admin_url), folder, role=database.owner, schema=schema)
+                applied += [f"{schema}/{name}" for name in names]
+                with connection.transaction():
+                    number_cell(connection, schema, cell, len(database.schemas))
     return applied
 
 
@@ -118,14 +137,14 @@ def _create_roles(connection: psycopg.Connection, database: ServiceDatabase, pas
     # The verifier is made here, so that the password itself is in no statement and no log of the server.
     verifier = connection.pgconn.encrypt_password(password.encode(), database.role.encode(), b"scram-sha-256").decode()
     connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, sql.Literal(verifier)))
-    connection.execute(sql.SQL("ALTER ROLE {} SET search_path = {}").format(role, sql.Identifier(database.schema)))
+    connection.execute(sql.SQL("ALTER ROLE {} SET search_path = {}").format(role, sql.Identifier(database.schemas[0])))
     connection.execute(
         sql.SQL("ALTER ROLE {} SET idle_in_transaction_session_timeout = {}").format(role, sql.Literal(IDLE_IN_TRANSACTION_MAX))
     )
 
 
-def _create_schema(connection: psycopg.Connection, database: ServiceDatabase) -> None:
-    schema, owner, role = sql.Identifier(database.schema), sql.Identifier(database.owner), sql.Identifier(database.role)
+def _create_schema(connection: psycopg.Connection, database: ServiceDatabase, name: str) -> None:
+    schema, owner, role = sql.Identifier(name), sql.Identifier(database.owner), sql.Identifier(database.role)
     connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}").format(schema, owner))
     connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(connection.info.dbname), role))
     connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(schema, role))
@@ -146,16 +165,32 @@ def passwords_from_environment(environment: Mapping[str, str], services: Sequenc
     return {service: environment[name] for service, name in names.items()}
 
 
+def cells_from_environment(environment: Mapping[str, str]) -> int:
+    """Return CHARGING_CELLS, 1 when it is not set. Raises ValueError."""
+    text = environment.get("CHARGING_CELLS") or "1"
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= CELLS_MAX:
+        raise ValueError(f"CHARGING_CELLS={text}: give a number from 1 to {CELLS_MAX}")
+    return int(text)
+
+
 def main() -> int:
     """Set up the database that the environment names, and say what was done."""
     try:
         environment = environment_with_secrets()
         admin_url = environment["DATABASE_URL"]
         passwords = passwords_from_environment(environment)
+        cells = cells_from_environment(environment)
     except KeyError as missing:
         print(f"set these environment variables: {missing.args[0]}", file=sys.stderr)
         return 2
-    applied = set_up_database(admin_url, passwords)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    try:
+        applied = set_up_database(admin_url, passwords, cells=cells)
+    except CellsChanged as error:
+        print(error, file=sys.stderr)
+        return 2
     print(f"database ready, {len(applied)} migrations applied: {', '.join(applied) or 'none was due'}")
     return 0
 

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from shared.cells import Cells
 from shared.database import Database
 
 
@@ -45,7 +46,7 @@ class ScrapedMetrics(Collector):
         """Show every count in the table that `read` returns, its key as the label."""
         self._families.setdefault(name, _Family(CounterMetricFamily, text, (label,))).tables.append(read)
 
-    def database(self, database: Database) -> None:
+    def database(self, database: Database | Cells) -> None:
         """Show the connections of a pool: how many there are, how many are free, and how many callers wait for one."""
         text = "Connections to PostgreSQL."
         self.gauge("charging_pool_connections", text, lambda: database.pool_state()["open"], state="open")

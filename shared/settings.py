@@ -15,6 +15,7 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.cell_numbers import CELLS_MAX
 from shared.clock import utc_now
 from shared.redis_clients import read_sentinel_url
 from shared.tls.files import TlsFiles
@@ -26,6 +27,10 @@ class CommonSettings(BaseSettings):
     """What every process of the system may be told."""
 
     model_config = SettingsConfigDict(env_prefix="CHARGING_", extra="ignore", populate_by_name=True)
+
+    cells: Annotated[int, Field(ge=1, le=CELLS_MAX)] = 1
+    """Into how many schemas vendor_credit and customer_charge are split, see shared/cells.py. The same for every process and the set-up,
+    and never changed once the database is set up."""
 
     profile: Literal["development", "production"] = "production"
     """`development` makes demo data, allows a relaxed PostgreSQL, and serves on loopback only."""
@@ -136,6 +141,7 @@ class DatabaseSettings(CommonSettings):
     """Settings of a process that has a database. Subclasses name their own variables, ports and schema."""
 
     database_pool_size: Annotated[int, Field(ge=1, le=200)] = 8
+    """Connections of each process, shared out among the cells."""
 
     connection_age_seconds: Annotated[float, Field(gt=0)] = 1800.0
     """After so long a gRPC connection ends and its client connects anew: that is when it finds processes that came meanwhile."""

@@ -35,7 +35,7 @@ from shared.grpc_server import GrpcServer, Ports
 from shared.guards import QUEUE_TEXT, Guards, peer_tokens
 from shared.scraped_metrics import ScrapedMetrics
 from shared.telemetry import MetricsEndpoint, new_registry
-from shared.tracing.opening import client_spans, open_database, open_tracing
+from shared.tracing.opening import client_spans, open_cells, open_tracing
 from shared.transport.channels import open_channel
 from shared.wakeups.after_answers import AfterAnswers
 
@@ -50,10 +50,16 @@ class CustomerChargeApp:
         registry = new_registry()
         metrics = ScrapedMetrics(registry)
         self._tracing = open_tracing(settings, SERVICE)
-        self.database = open_database(
-            self._tracing, settings.database_url, settings.database_schema, pool_size=settings.database_pool_size, application_name=SERVICE
+        self.cells = open_cells(
+            self._tracing,
+            settings.database_url,
+            SERVICE,
+            settings.cells,
+            pool_size=settings.database_pool_size,
+            application_name=SERVICE,
         )
-        metrics.database(self.database)
+        metrics.database(self.cells)
+        self.database = self.cells.first
         tokens = peer_tokens(settings, SERVICE)
         self._waker = build_waker(settings)
         self._wake = AfterAnswers(self._waker.wake)
@@ -112,9 +118,10 @@ class CustomerChargeApp:
 
     async def start(self) -> None:
         """Connect, check the database's durability, and serve. Raises DatabaseNotDurable."""
-        await self.database.open()
-        async with self.database.reading() as connection:
-            await check_durability(connection, self._settings.profile)
+        await self.cells.open()
+        for database in self.cells:
+            async with database.reading() as connection:
+                await check_durability(connection, self._settings.profile)
         self._trust.start()
         await self.server.start()
         self._metrics.start()
@@ -130,7 +137,7 @@ class CustomerChargeApp:
         await self._trust.close()
         await self._identity.close()
         await self._vendor_credit.close()
-        await self.database.close()
+        await self.cells.close()
         self._wake.close()
         self._waker.close()
         self._reversal_waker.close()
@@ -142,7 +149,7 @@ class CustomerChargeApp:
 
     async def ready(self) -> bool:
         """Tell whether calls can be served: the database answers and tokens can be verified."""
-        return self._trust.state is not None and await self.database.ready()
+        return self._trust.state is not None and await self.cells.ready()
 
     async def _existing_customers(self, customer_ids: set[int]) -> set[int]:
         async with self.database.reading() as connection:

@@ -22,7 +22,7 @@ from shared.grpc_server import GrpcServer, Ports
 from shared.guards import Guards, peer_tokens
 from shared.scraped_metrics import ScrapedMetrics
 from shared.telemetry import MetricsEndpoint, new_registry
-from shared.tracing.opening import open_database, open_tracing
+from shared.tracing.opening import open_cells, open_tracing
 from shared.transport.channels import open_channel
 
 SERVICE = "vendor_credit"
@@ -36,10 +36,16 @@ class VendorCreditApp:
         registry = new_registry()
         metrics = ScrapedMetrics(registry)
         self._tracing = open_tracing(settings, SERVICE)
-        self.database = open_database(
-            self._tracing, settings.database_url, settings.database_schema, pool_size=settings.database_pool_size, application_name=SERVICE
+        self.cells = open_cells(
+            self._tracing,
+            settings.database_url,
+            SERVICE,
+            settings.cells,
+            pool_size=settings.database_pool_size,
+            application_name=SERVICE,
         )
-        metrics.database(self.database)
+        metrics.database(self.cells)
+        self.database = self.cells.first
         self._waker = build_waker(settings)
         self._identity = open_channel(settings.identity_address, settings.tls)
         self._trust = TrustCopy(remote_fetch(self._identity, peer_tokens(settings, SERVICE)))
@@ -72,9 +78,10 @@ class VendorCreditApp:
 
     async def start(self) -> None:
         """Connect, check the database's durability, and serve. Raises DatabaseNotDurable."""
-        await self.database.open()
-        async with self.database.reading() as connection:
-            await check_durability(connection, self._settings.profile)
+        await self.cells.open()
+        for database in self.cells:
+            async with database.reading() as connection:
+                await check_durability(connection, self._settings.profile)
         self._trust.start()
         await self.server.start()
         self._metrics.start()
@@ -86,7 +93,7 @@ class VendorCreditApp:
         await self._guards.close()
         await self._trust.close()
         await self._identity.close()
-        await self.database.close()
+        await self.cells.close()
         self._waker.close()
         self._metrics.stop()
         if self._tracing is not None:
@@ -94,4 +101,4 @@ class VendorCreditApp:
 
     async def ready(self) -> bool:
         """Tell whether calls can be served: the database answers and tokens can be verified."""
-        return self._trust.state is not None and await self.database.ready()
+        return self._trust.state is not None and await self.cells.ready()

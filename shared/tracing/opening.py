@@ -5,6 +5,8 @@ from __future__ import annotations  # what is named below only types is not to b
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from shared.cell_numbers import schemas_of
+from shared.cells import Cells
 from shared.database import Database
 from shared.settings import CommonSettings
 
@@ -58,3 +60,15 @@ def open_database(tracing: Tracing | None, url: str, schema: str, *, pool_size: 
     from shared.tracing.database import TracedDatabase
 
     return TracedDatabase(tracing, url, schema, pool_size=pool_size, application_name=application_name)
+
+
+CONNECTIONS_MIN = 2
+"""Fewest connections of a cell's pool: one may wait for a lock while another reads."""
+
+
+def open_cells(tracing: Tracing | None, url: str, service: str, cells: int, *, pool_size: int, application_name: str) -> Cells:
+    """Return a service's cells, traced where traces are on; `pool_size` connections are shared out among them."""
+    share = pool_size if cells == 1 else max(CONNECTIONS_MIN, -(-pool_size // cells))
+    return Cells(
+        [open_database(tracing, url, schema, pool_size=share, application_name=application_name) for schema in schemas_of(service, cells)]
+    )

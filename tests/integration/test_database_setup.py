@@ -8,6 +8,7 @@ import pytest
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
 
+from shared.database_cells import CellsChanged
 from shared.database_checks import DatabaseNotDurable, check_durability
 from shared.database_migrations import MigrationFailed
 from shared.database_setup import SERVICES, ServiceDatabase, set_up_database
@@ -120,3 +121,26 @@ async def test_a_server_that_may_lose_commits_is_refused_in_production(postgres_
         await check_durability(connection, "development")
         with pytest.raises(DatabaseNotDurable, match="fsync=off, full_page_writes=off, synchronous_commit=off"):
             await check_durability(connection, "production")
+
+
+def test_each_cell_counts_ids_of_its_own(empty_database: str) -> None:
+    """With four cells a vendor's or customer's id says where it lives, and the role reaches all cells of its service."""
+    set_up_database(empty_database, PASSWORDS, cells=4)
+    assert set_up_database(empty_database, PASSWORDS, cells=4) == []
+
+    insert = "INSERT INTO customers (phone_number, balance, last_seq, created_at) VALUES (%s, 0, 0, now()) RETURNING id"
+    with connect_as(empty_database, "customer_charge") as connection:
+        for cell in range(4):
+            connection.execute(sql.SQL("SET search_path = {}").format(sql.Identifier(f"customer_charge_{cell:02d}")))
+            ids = [connection.execute(insert, (f"+{number}",)).fetchone() for number in range(2)]
+            assert ids == [(cell or 4,), ((cell or 4) + 4,)]
+
+
+@pytest.mark.parametrize(("first", "then"), [(1, 4), (4, 1), (4, 5)])
+def test_the_number_of_cells_never_changes(empty_database: str, migrations_root: Path, first: int, then: int) -> None:
+    """Rows would be looked for where they are not: refused, with nothing changed."""
+    set_up_database(empty_database, PASSWORDS, cells=first, migrations_root=migrations_root)
+
+    with pytest.raises(CellsChanged, match=f"{first} cells of vendor_credit .* {then} are wanted"):
+        set_up_database(empty_database, PASSWORDS, cells=then, migrations_root=migrations_root)
+    assert set_up_database(empty_database, PASSWORDS, cells=first, migrations_root=migrations_root) == []

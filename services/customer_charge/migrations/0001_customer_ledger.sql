@@ -88,4 +88,4 @@ GRANT SELECT ON cell TO charging_customer_charge;
 GRANT SELECT, INSERT, UPDATE ON customers, charges TO charging_customer_charge;
 GRANT SELECT, INSERT ON customer_vendors, customer_entries, charge_keys TO charging_customer_charge;
 GRANT SELECT, INSERT, UPDATE, DELETE ON pending_charges TO charging_customer_charge;
-GRANT USAGE ON ALL SEQUENCES IN SCHEMA customer_charge TO charging_customer_charge;
+GRANT USAGE ON SEQUENCE customers_id_seq TO charging_customer_charge;

@@ -51,4 +51,4 @@ CREATE TABLE webhook_attempts (
 
 GRANT SELECT, INSERT, UPDATE ON webhook_endpoints TO charging_customer_charge;
 GRANT SELECT, INSERT ON webhook_attempts TO charging_customer_charge;
-GRANT USAGE ON ALL SEQUENCES IN SCHEMA customer_charge TO charging_customer_charge;
+GRANT USAGE ON SEQUENCE webhook_endpoints_id_seq TO charging_customer_charge;

@@ -82,4 +82,4 @@ CREATE TABLE write_keys (
 GRANT SELECT ON cell TO charging_vendor_credit;
 GRANT SELECT, INSERT, UPDATE ON vendors, credit_requests TO charging_vendor_credit;
 GRANT SELECT, INSERT ON vendor_entries, debit_decisions, write_keys TO charging_vendor_credit;
-GRANT USAGE ON ALL SEQUENCES IN SCHEMA vendor_credit TO charging_vendor_credit;
+GRANT USAGE ON SEQUENCE vendors_id_seq, credit_requests_id_seq TO charging_vendor_credit;
