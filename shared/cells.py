@@ -8,9 +8,11 @@ A transaction stays in one cell. Moving load between servers moves whole cells; 
 """
 
 import asyncio
+import heapq
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from itertools import islice
+from typing import Any, TypeVar
 
 from shared.cell_numbers import cell_of_text
 from shared.database import Database
@@ -25,7 +27,8 @@ class Cells:
 
     Example:
         vendor = await read_vendor(cells.of(vendor_id), vendor_id)
-        newest = merge(await cells.gather(lambda database: list_vendors(database, limit=50)))
+        pages = await cells.gather(lambda database: list_vendors(database, limit=50))
+        vendors = merged(pages, key=attrgetter("id"), limit=50)
     """
 
     def __init__(self, databases: Sequence[Database]) -> None:
@@ -78,6 +81,23 @@ class Cells:
             raise next((error for error in errors if not isinstance(error, ChargingError)), errors[0])
         return [result for result in results if not isinstance(result, BaseException)]
 
+    async def answer_each(
+        self, items: Sequence[T], identifier: Callable[[T], int], work: Callable[[Database, Sequence[T]], Awaitable[Sequence[Result]]]
+    ) -> Sequence[Result]:
+        """Do `work` for the items of each cell, side by side, and return its answers, one for each item, in the order of the items.
+
+        Raises the first cell's error, when all are done: what other cells did stays done.
+        """
+        if len(self.all) == 1:
+            return await work(self.all[0], items)
+        places = self.split(range(len(items)), lambda place: identifier(items[place]))
+        parts = {self.all[cell]: part for cell, part in places.items()}
+        answers = await self.gather(lambda database: work(database, [items[place] for place in parts[database]]), list(parts))
+        by_place = {
+            place: answer for part, given in zip(parts.values(), answers, strict=True) for place, answer in zip(part, given, strict=True)
+        }
+        return [by_place[place] for place in range(len(items))]
+
     async def open(self) -> None:
         """Start connecting. Does not wait: a database that comes later is used when it comes."""
         for database in self.all:
@@ -95,3 +115,10 @@ class Cells:
     async def ready(self) -> bool:
         """Tell whether every cell answers within a second."""
         return all(await asyncio.gather(*(database.ready() for database in self.all)))
+
+
+def merged(pages: Sequence[list[T]], *, key: Callable[[T], Any], limit: int, newest_first: bool = False) -> list[T]:
+    """Return the page of up to `limit` items that the pages of the cells make. Each is in order of `key`, and full or all there is."""
+    if len(pages) == 1:
+        return pages[0]
+    return list(islice(heapq.merge(*pages, key=key, reverse=newest_first), limit))

@@ -88,6 +88,18 @@ def databases(database_factory: DatabaseFactory) -> Iterator[Databases]:
     yield from database_factory.borrowed()
 
 
+@pytest.fixture
+def one_cell(database_factory: DatabaseFactory) -> Iterator[Databases]:
+    """Give one test a migrated database of its own with one cell: for what is about the inside of a cell."""
+    yield from database_factory.borrowed(1)
+
+
+@pytest.fixture
+def four_cells(database_factory: DatabaseFactory) -> Iterator[Databases]:
+    """Give one test a migrated database of its own with four cells, however many the others have."""
+    yield from database_factory.borrowed(4)
+
+
 @pytest.fixture(scope="module")
 def module_databases(database_factory: DatabaseFactory) -> Iterator[Databases]:
     """Give the tests of a module one migrated database to share."""

@@ -106,7 +106,7 @@ class CustomerChargeApp:
                 ),
                 (events_rpc.add_EventServiceServicer_to_server, EventServicer(self.database, FeedWatch(self.database))),
                 (events_rpc.add_EventIntakeServiceServicer_to_server, EventIntakeServicer(self.database)),
-                (rpc.add_AuditLogServiceServicer_to_server, AuditLogServicer(self.database)),
+                (rpc.add_AuditLogServiceServicer_to_server, AuditLogServicer(self.cells)),
                 (
                     webhooks_rpc.add_WebhookServiceServicer_to_server,
                     WebhookServicer(self.database, secret_safe(settings), development=settings.profile == "development"),

@@ -25,14 +25,13 @@ from services.vendor_credit.operations.relay_facts import relay_facts
 from services.vendor_credit.settings import VendorCreditSettings
 from shared.auth.peer_tokens import PEER_PREFIX
 from shared.clock import utc_now
-from shared.database import Database
 from shared.errors import ChargingError
 from shared.guards import peer_tokens
 from shared.main import run
 from shared.scraped_metrics import ScrapedMetrics
 from shared.settings import load_settings
 from shared.telemetry import MetricsEndpoint, new_registry
-from shared.tracing.opening import client_spans, open_database, open_tracing
+from shared.tracing.opening import client_spans, open_cells, open_database, open_tracing
 from shared.transport.channels import open_channel
 
 SERVICE = "scheduler"
@@ -61,7 +60,9 @@ class SchedulerApp:
         tokens = peer_tokens(customer_charge, SERVICE)
         self._drain_seconds = customer_charge.drain_seconds
         self._tracing = open_tracing(customer_charge, SERVICE)
-        self._vendor_database = Database(vendor_credit.database_url, vendor_credit.database_schema, pool_size=2, application_name=SERVICE)
+        self._vendor_cells = open_cells(
+            None, vendor_credit.database_url, "vendor_credit", vendor_credit.cells, pool_size=2, application_name=SERVICE
+        )
         self._charge_database = open_database(
             self._tracing, customer_charge.database_url, customer_charge.database_schema, pool_size=2, application_name=SERVICE
         )
@@ -80,7 +81,7 @@ class SchedulerApp:
         watch = SettleWatch(registry, self._tracing)
         self._metrics = MetricsEndpoint(customer_charge, registry)
         checker = BooksChecker(
-            self._vendor_database,
+            self._vendor_cells,
             self._charge_database,
             ledger,
             AuditLogs(self._charge_database, self._channel, self._identity_channel, tokens),
@@ -104,13 +105,13 @@ class SchedulerApp:
             )
 
         async def post() -> None:
-            await self._guarded("credit", lambda: sweep_unposted(self._vendor_database))
+            await self._guarded("credit", lambda: sweep_unposted(self._vendor_cells))
 
         async def expire() -> None:
             await self._guarded(
                 "credit_requests",
                 lambda: expire_credit_requests(
-                    self._vendor_database, days=vendor_credit.credit_request_expiry_days, actor=f"{PEER_PREFIX}{SERVICE}", now=utc_now()
+                    self._vendor_cells, days=vendor_credit.credit_request_expiry_days, actor=f"{PEER_PREFIX}{SERVICE}", now=utc_now()
                 ),
             )
 
@@ -123,7 +124,7 @@ class SchedulerApp:
                 await self._guarded("webhooks", self._deliveries.sweep)
 
         async def relay() -> None:
-            await self._guarded("facts", lambda: relay_facts(self._vendor_database, feed))
+            await self._guarded("facts", lambda: relay_facts(self._vendor_cells, feed))
 
         async def check() -> None:
             await self._guarded("books", checker.run_once)
@@ -142,7 +143,7 @@ class SchedulerApp:
 
     async def start(self) -> None:
         """Connect and begin."""
-        await self._vendor_database.open()
+        await self._vendor_cells.open()
         await self._charge_database.open()
         self._scheduler.start()
         self._metrics.start()
@@ -158,7 +159,7 @@ class SchedulerApp:
         await self._channel.close()
         await self._identity_channel.close()
         await self._feed_channel.close()
-        await self._vendor_database.close()
+        await self._vendor_cells.close()
         await self._charge_database.close()
         if self._tracing is not None:
             await self._tracing.close()

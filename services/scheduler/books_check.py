@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
@@ -15,6 +16,7 @@ from services.customer_charge.operations.read_books_state import BooksState, rea
 from services.vendor_credit.operations.check_ledgers import check_new_entries
 from services.vendor_credit.operations.stop_vendors import count_stopped_vendors, stop_vendors
 from shared.audit_log.entries import LogHead
+from shared.cells import Cells
 from shared.clock import utc_now
 from shared.database import Database
 from shared.errors import Unavailable
@@ -59,7 +61,7 @@ class BooksMetrics:
 class BooksChecker:
     """Checks the books on from where they were checked last: from durable checkpoints, the audit logs from this process's memory."""
 
-    vendors: Database
+    vendors: Cells
     charges: Database
     vendor_books: VendorBooks
     audit_logs: AuditLogs
@@ -84,8 +86,8 @@ class BooksChecker:
 
     async def _check(self, findings: list[str]) -> int:
         """Check everything, adding to what was found, and return how many charges and reversals were matched. Raises Unavailable."""
-        broken = await check_new_entries(self.vendors, actor=self.actor)
-        findings += broken.values()
+        for broken in await self.vendors.gather(partial(check_new_entries, actor=self.actor)):
+            findings += broken.values()
         charges = await check_new_charges(self.charges, self.vendor_books, self._stop_vendors, now=utc_now(), actor=self.actor)
         findings += charges.findings
         reversals = await check_new_reversals(

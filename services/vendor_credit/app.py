@@ -45,7 +45,6 @@ class VendorCreditApp:
             application_name=SERVICE,
         )
         metrics.database(self.cells)
-        self.database = self.cells.first
         self._waker = build_waker(settings)
         self._identity = open_channel(settings.identity_address, settings.tls)
         self._trust = TrustCopy(remote_fetch(self._identity, peer_tokens(settings, SERVICE)))
@@ -53,11 +52,11 @@ class VendorCreditApp:
         self._waker.show(metrics, QUEUE)
         self.table = self._guards.table(
             [
-                (rpc.add_VendorServiceServicer_to_server, VendorServicer(self.database)),
+                (rpc.add_VendorServiceServicer_to_server, VendorServicer(self.cells)),
                 (
                     rpc.add_CreditRequestServiceServicer_to_server,
                     CreditRequestServicer(
-                        self.database,
+                        self.cells,
                         rules=ApprovalRules(settings.four_eyes, settings.second_approval_above),
                         expiry_days=settings.credit_request_expiry_days,
                         wake=self._waker.wake,
@@ -65,12 +64,12 @@ class VendorCreditApp:
                 ),
                 (
                     statements_rpc.add_StatementServiceServicer_to_server,
-                    StatementServicer(self.database, DocumentSigner(settings.keys_dir, settings.peer_name or SERVICE)),
+                    StatementServicer(self.cells, DocumentSigner(settings.keys_dir, settings.peer_name or SERVICE)),
                 ),
-                (rpc.add_DebitServiceServicer_to_server, DebitServicer(self.database)),
-                (reversal_rpc.add_ReversalCreditServiceServicer_to_server, ReversalCreditServicer(self.database)),
-                (rpc.add_VendorAuditServiceServicer_to_server, VendorAuditServicer(self.database)),
-                (rpc.add_AuditLogServiceServicer_to_server, AuditLogServicer(self.database)),
+                (rpc.add_DebitServiceServicer_to_server, DebitServicer(self.cells)),
+                (reversal_rpc.add_ReversalCreditServiceServicer_to_server, ReversalCreditServicer(self.cells)),
+                (rpc.add_VendorAuditServiceServicer_to_server, VendorAuditServicer(self.cells)),
+                (rpc.add_AuditLogServiceServicer_to_server, AuditLogServicer(self.cells)),
             ]
         )
         self.server = GrpcServer(self.table, Ports.of(settings), with_reflection=settings.reflection, ready=self.ready)

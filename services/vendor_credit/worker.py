@@ -8,16 +8,17 @@ import structlog
 
 from services.vendor_credit.event_feed import EventFeedClient
 from services.vendor_credit.operations.post_credit import post_credit
-from services.vendor_credit.operations.relay_facts import relay_facts
+from services.vendor_credit.operations.relay_facts import relay_facts_of_cell
 from services.vendor_credit.settings import VendorCreditSettings
 from services.vendor_credit.wakeups import QUEUE
+from shared.cells import Cells
 from shared.crash_points import arm
-from shared.database import Database
 from shared.errors import ChargingError
 from shared.guards import peer_tokens
 from shared.scraped_metrics import ScrapedMetrics
 from shared.settings import load_settings
 from shared.telemetry import MetricsEndpoint, configure_logging, new_registry
+from shared.tracing.opening import open_cells
 from shared.transport.channels import open_channel
 from shared.wakeups.broker import build_broker
 from shared.wakeups.loop_resource import LoopResource
@@ -31,24 +32,26 @@ log = structlog.get_logger(SERVICE)
 class Tools:
     """What posting needs; made on the worker's event loop."""
 
-    database: Database
+    cells: Cells
     channel: grpc.aio.Channel
     feed: EventFeedClient
 
     @classmethod
     async def open(cls, settings: VendorCreditSettings, metrics: ScrapedMetrics) -> "Tools":
         """Connect to the database and to the customer-charge service."""
-        database = Database(settings.database_url, settings.database_schema, pool_size=settings.worker_threads, application_name=SERVICE)
-        metrics.database(database)
+        cells = open_cells(
+            None, settings.database_url, "vendor_credit", settings.cells, pool_size=settings.worker_threads, application_name=SERVICE
+        )
+        metrics.database(cells)
         tokens = peer_tokens(settings, "vendor_credit")
         channel = open_channel(settings.customer_charge_address, settings.tls)
-        await database.open()
-        return cls(database, channel, EventFeedClient(channel, lambda: tokens.token("customer_charge")))
+        await cells.open()
+        return cls(cells, channel, EventFeedClient(channel, lambda: tokens.token("customer_charge")))
 
     async def close(self) -> None:
         """Disconnect."""
         await self.channel.close()
-        await self.database.close()
+        await self.cells.close()
 
 
 def main() -> None:
@@ -68,8 +71,8 @@ def main() -> None:
         """Post what is approved for one vendor. A lost, late, doubled or forged hint changes nothing: the rows decide."""
         try:
             tools = await resource.get()
-            await post_credit(tools.database, [vendor_id])
-            await relay_facts(tools.database, tools.feed)
+            await post_credit(tools.cells, [vendor_id])
+            await relay_facts_of_cell(tools.cells.of(vendor_id), tools.feed)
         except ChargingError as error:
             log.warning("post.postponed", vendor_id=vendor_id, reason=error.reason)
 

@@ -1,10 +1,17 @@
 """Read the audit log and check its chain."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from shared.audit_log import storage
 from shared.audit_log.entries import GENESIS, AuditEntry, ChainCheck, LogHead
+from shared.cell_numbers import CELLS_MAX
+from shared.cells import merged
 from shared.database import Database
+
+MAX_SEQ = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +29,44 @@ async def list_audit_log(database: Database, wanted: LogFilter, *, before_seq: i
         return await storage.list_entries(
             connection, before_seq=before_seq, actor=wanted.actor, action=wanted.action, target=wanted.target, limit=limit
         )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LogPlace:
+    """A place among the entries of all cells in order of time."""
+
+    done_at: datetime
+    cell: int
+    seq: int
+
+
+END = LogPlace(datetime.max.replace(tzinfo=UTC), CELLS_MAX, 0)
+"""After the latest entry."""
+
+
+async def list_audit_logs(cells: Sequence[Database], wanted: LogFilter, *, before: LogPlace, limit: int) -> list[tuple[int, AuditEntry]]:
+    """Return up to `limit` entries of the logs of all cells, each with the number of its cell, the latest first, below `before`.
+
+    Entries of different cells are in the order of the clocks of whoever made them. Of one time the one of the higher cell comes first.
+    """
+
+    async def read(cell: int) -> list[tuple[int, AuditEntry]]:
+        # Of the time of `before`: what this cell has in the order after it.
+        before_seq = before.seq if cell == before.cell else MAX_SEQ if cell < before.cell else 0
+        async with cells[cell].reading() as connection:
+            found = await storage.list_by_time(
+                connection,
+                before=before.done_at,
+                before_seq=before_seq,
+                actor=wanted.actor,
+                action=wanted.action,
+                target=wanted.target,
+                limit=limit,
+            )
+        return [(cell, entry) for entry in found]
+
+    pages = await asyncio.gather(*map(read, range(len(cells))))
+    return merged(pages, key=lambda each: (each[1].done_at, each[0], each[1].seq), newest_first=True, limit=limit)
 
 
 @dataclass(frozen=True, slots=True)

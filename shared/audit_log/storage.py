@@ -1,6 +1,7 @@
 """Tables `audit_log` and `audit_log_head`, which every service's schema has: the SQL. Every function runs in the caller's transaction."""
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 from psycopg.rows import class_row
 
@@ -73,6 +74,28 @@ async def list_entries(connection: Connection, *, before_seq: int, actor: str, a
     """Return entries, newest first, below `before_seq`; an empty text leaves its filter out."""
     async with connection.cursor(row_factory=class_row(AuditEntry)) as cursor:
         await cursor.execute(LIST_ENTRIES, {"before_seq": before_seq, "actor": actor, "action": action, "target": target, "limit": limit})
+        return await cursor.fetchall()
+
+
+LIST_BY_TIME = """
+SELECT seq, done_at, actor, action, target, details, hash
+FROM audit_log
+WHERE (done_at, seq) < (%(before)s, %(before_seq)s)
+  AND (%(actor)s = '' OR actor = %(actor)s)
+  AND (%(action)s = '' OR action = %(action)s)
+  AND (%(target)s = '' OR target = %(target)s)
+ORDER BY done_at DESC, seq DESC
+LIMIT %(limit)s
+"""
+
+
+async def list_by_time(
+    connection: Connection, *, before: datetime, before_seq: int, actor: str, action: str, target: str, limit: int
+) -> list[AuditEntry]:
+    """Return entries, the latest first, below (`before`, `before_seq`); an empty text leaves its filter out."""
+    values = {"before": before, "before_seq": before_seq, "actor": actor, "action": action, "target": target, "limit": limit}
+    async with connection.cursor(row_factory=class_row(AuditEntry)) as cursor:
+        await cursor.execute(LIST_BY_TIME, values)
         return await cursor.fetchall()
 
 

@@ -110,12 +110,14 @@ class Stack:
             "identity_address": f"127.0.0.1:{self.peer_ports['gateway']}",
             "vendor_credit_address": f"127.0.0.1:{self.peer_ports['vendor_credit']}",
             "customer_charge_address": f"127.0.0.1:{self.peer_ports['customer_charge']}",
+            "cells": databases.cells,
         } | changes
         of = {service: {**common, "database_url": databases.urls[service], "grpc_port": self.ports[service]} for service in SERVICES}
         for service in SERVICES if with_peer_ports else ():
             of[service]["grpc_peer_port"] = self.peer_ports[service]
         self.gateway = GatewayApp(GatewaySettings(**of["gateway"], http_port=0, key_encryption_secret="k" * 32))
-        self.vendor_credit = VendorCreditApp(VendorCreditSettings(**of["vendor_credit"]))
+        self.vendor_settings = VendorCreditSettings(**of["vendor_credit"])
+        self.vendor_credit = VendorCreditApp(self.vendor_settings)
         self.charge_settings = CustomerChargeSettings(**of["customer_charge"], webhook_encryption_secret="w" * 32)
         self.customer_charge = CustomerChargeApp(self.charge_settings)
         self.tls = self.charge_settings.tls
@@ -223,22 +225,22 @@ class Stack:
 
     async def settle(self) -> None:
         """Do what the workers would do: post approved credit, settle every pending charge and reversal, and tell the feeds."""
-        await sweep_unposted(self.vendor_credit.database)
+        await sweep_unposted(self.vendor_credit.cells)
         for slot in range(self.charge_settings.settle_slots):
             await settle_slot(self.customer_charge.database, self._ledger, slot, limit=self.charge_settings.settle_batch)
         await settle_reversals(self.customer_charge.database, self._ledger.reversals, limit=self.charge_settings.settle_batch)
-        await relay_facts(self.vendor_credit.database, self._feed)
+        await relay_facts(self.vendor_credit.cells, self._feed)
 
-    def rows(self, schema: str, query: str) -> list[tuple[Any, ...]]:
-        """Return what the administrator reads in a service's schema."""
-        with psycopg.connect(self.databases.admin_url, options=f"-c search_path={schema}", autocommit=True) as connection:
-            return connection.execute(query).fetchall()
+    def rows(self, service: str, query: str) -> list[tuple[Any, ...]]:
+        """Return what the administrator reads in all cells of a service."""
+        return self.databases.rows(service, query)
 
     def fingerprint(self) -> dict[str, tuple[int, int]]:
         """Return the number of rows of every table and a sum over their content: equal before and after means that nothing changed."""
         with psycopg.connect(self.databases.admin_url, autocommit=True) as connection:
+            schemas = [schema for service in SERVICES for schema in self.databases.schemas(service)]
             found = connection.execute(
-                "SELECT schemaname, tablename FROM pg_tables WHERE schemaname = ANY(%s) ORDER BY 1, 2", (list(SERVICES),)
+                "SELECT schemaname, tablename FROM pg_tables WHERE schemaname = ANY(%s) ORDER BY 1, 2", (schemas,)
             ).fetchall()
             each = [
                 sql.SQL("SELECT {}, count(*), coalesce(sum(hashtext(t::text)), 0)::bigint FROM {} t").format(

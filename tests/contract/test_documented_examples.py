@@ -11,8 +11,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from services.customer_charge.operations.create_customer import create_customer
-from services.vendor_credit.operations.create_vendor import create_vendor
+from services.customer_charge.demo_data import make as make_customers
+from services.vendor_credit.demo_data import make as make_vendor
 from shared.principal import RateLimit, Role
 from tests.contract.stack import Stack, open_stack
 from tests.databases import DatabaseFactory
@@ -28,9 +28,8 @@ async def demo(database_factory: DatabaseFactory, module_redis_url: str, tmp_pat
     """Give the stack with the documented limits and the demo data: vendor 1, customers 1 to 10, users `operator` and `partner`."""
     databases = database_factory.clone()
     async with open_stack(databases, module_redis_url, tmp_path_factory.mktemp("keys"), trusted_proxies=("127.0.0.0/8",)) as stack:
-        await create_vendor(stack.vendor_credit.database, name="Demo", credit_limit=0, principal="demo", key="vendor-1")
-        for number in range(1, 11):
-            await create_customer(stack.customer_charge.database, f"+98912000{number:04}", [], None)
+        await make_vendor(stack.vendor_settings)
+        await make_customers(stack.charge_settings)
         for name, role, vendors in (("operator", Role.OPERATOR, []), ("partner", Role.PARTNER, [1])):
             await stack.add_user(name, role, vendors, password="a longer one")
         yield stack

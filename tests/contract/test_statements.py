@@ -41,7 +41,7 @@ async def office(
     async with open_stack(databases, module_redis_url, tmp_path_factory.mktemp("keys"), rate_limit_requests=UNLIMITED) as stack:
         await stack.add_user("olga", Role.OPERATOR)
         await stack.add_user("paula", Role.PARTNER, [1])
-        await stack.vendor_credit.database.transact(make_ledger)
+        await stack.vendor_credit.cells.of(1).transact(make_ledger)
         yield stack
     database_factory.drop(databases)
 

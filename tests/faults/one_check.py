@@ -29,6 +29,7 @@ from shared.database import Database
 from shared.errors import Unavailable
 from shared.guards import peer_tokens
 from shared.settings import load_settings
+from shared.tracing.opening import open_cells
 from shared.transport.channels import open_channel
 from tests.faults.crash import CrashFolder
 from tests.faults.points import CHECK
@@ -57,7 +58,7 @@ async def check_once() -> None:
     arm(charge_settings, CHECK)
     clock.shift_by(lambda: AHEAD)
     tokens = peer_tokens(charge_settings, "scheduler")
-    vendors = Database(vendor_settings.database_url, vendor_settings.database_schema, pool_size=2, application_name=CHECK)
+    vendors = open_cells(None, vendor_settings.database_url, "vendor_credit", vendor_settings.cells, pool_size=2, application_name=CHECK)
     charges = Database(charge_settings.database_url, charge_settings.database_schema, pool_size=2, application_name=CHECK)
     try:
         await vendors.open()

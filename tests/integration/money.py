@@ -29,8 +29,10 @@ from services.vendor_credit.operations.debit_vendors import debit_vendors
 from services.vendor_credit.operations.decide_credit_request import approve_credit_request
 from services.vendor_credit.operations.post_credit import post_credit
 from services.vendor_credit.operations.submit_credit_request import submit_credit_request
+from shared.cells import Cells
 from shared.clock import utc_now
 from shared.database import Connection, Database
+from shared.tracing.opening import open_cells
 from shared.uuid7 import uuid7_text
 from tests.databases import Databases
 
@@ -42,30 +44,30 @@ SPENT = 99
 class LocalReversalLedger:
     """The vendors' side of reversals without the wire."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
 
     async def credit(self, debited: Sequence[PendingReversal]) -> list[Credit]:
         """Return what became of each credit."""
         due = [ReversalCredit(each.reversal_id, each.vendor_id, each.amount) for each in debited]
-        results = await credit_vendors(self._database, due)
+        results = await credit_vendors(self._cells, due)
         return [Credit(result.outcome == CreditOutcome.CREDITED, result.balance_after) for result in results]
 
     async def list_credits(self, after: str, limit: int) -> list[reversal_credit_pb2.ReversalCredit]:
         """Return credits in order of reversal id."""
-        return [credit_message(each) for each in await read_reversal_credits.list_credits(self._database, after=after, limit=limit)]
+        return [credit_message(each) for each in await read_reversal_credits.list_credits(self._cells, after=after, limit=limit)]
 
     async def get_credits(self, reversal_ids: Sequence[str]) -> list[reversal_credit_pb2.ReversalCredit]:
         """Return the credits that exist."""
-        return [credit_message(each) for each in await read_reversal_credits.get_credits(self._database, reversal_ids)]
+        return [credit_message(each) for each in await read_reversal_credits.get_credits(self._cells, reversal_ids)]
 
 
 class LocalVendorLedger:
     """The vendor-credit service without the wire: the same operations, called directly."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self.reversals = LocalReversalLedger(database)
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
+        self.reversals = LocalReversalLedger(cells)
 
     async def debit(self, pending: Sequence[PendingCharge]) -> list[Verdict]:
         """Return one verdict per charge, in order."""
@@ -73,7 +75,7 @@ class LocalVendorLedger:
             Debit(charge.charge_id, charge.vendor_id, charge.amount, charge.customer_stopped, charge.customer_id, charge.allow_duplicate)
             for charge in pending
         ]
-        decisions = await debit_vendors(self._database, debits)
+        decisions = await debit_vendors(self._cells, debits)
         return [
             Verdict(charge, debited=True, balance_after=decision.balance_after)
             if decision.outcome == Outcome.DEBITED
@@ -90,7 +92,7 @@ class LocalVendorLedger:
 
     async def verify_ledgers(self, timeout_seconds: float) -> vendor_credit_pb2.VerifyVendorLedgersResponse:
         """Check every vendor's ledger."""
-        report = await audit_ledgers.verify_ledgers(self._database)
+        report = await audit_ledgers.verify_ledgers(self._cells)
         return vendor_credit_pb2.VerifyVendorLedgersResponse(
             vendors=report.vendors,
             entries=report.totals.entries,
@@ -103,21 +105,26 @@ class LocalVendorLedger:
 
     async def list_debits(self, after: str, limit: int, until: str = LAST_ID) -> vendor_credit_pb2.ListDebitsResponse:
         """Return debited charges in order of charge id."""
-        return debits_response(await audit_ledgers.list_debits(self._database, after=after, until=until, limit=limit))
+        return debits_response(await audit_ledgers.list_debits(self._cells, after=after, until=until, limit=limit))
 
     async def decisions(self, charge_ids: Sequence[str]) -> list[vendor_credit_pb2.DebitDecision]:
         """Return the decisions that exist."""
-        return [decision_message(each) for each in await audit_ledgers.get_decisions(self._database, charge_ids)]
+        return [decision_message(each) for each in await audit_ledgers.get_decisions(self._cells, charge_ids)]
 
 
 @dataclass
 class Money:
-    """Both sides of the books, and the usual steps."""
+    """Both sides of the books, and the usual steps. `vendors` are the cells of vendor_credit, `cells` those of customer_charge."""
 
-    vendors: Database
-    charges: Database
+    vendors: Cells
+    cells: Cells
     ledger: LocalVendorLedger
     spent: int = 0
+
+    @property
+    def charges(self) -> Database:
+        """Return the first cell of customer_charge, the only one where there are no more."""
+        return self.cells.first
 
     async def vendor(self, credit: int = 0, *, credit_limit: int = 0) -> int:
         """Make a vendor that holds `credit`; return its id."""
@@ -195,8 +202,10 @@ def reversal_order(charge_id: str, amount: int | None = None, key: str | None = 
 @asynccontextmanager
 async def open_money(databases: Databases) -> AsyncIterator[Money]:
     """Open both services' databases as their own roles."""
-    vendors = Database(databases.urls["vendor_credit"], "vendor_credit", pool_size=8, application_name="test")
-    charges = Database(databases.urls["customer_charge"], "customer_charge", pool_size=8, application_name="test")
+    vendors, charges = (
+        open_cells(None, databases.urls[service], service, databases.cells, pool_size=8, application_name="test")
+        for service in ("vendor_credit", "customer_charge")
+    )
     await vendors.open()
     await charges.open()
     try:

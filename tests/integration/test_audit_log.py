@@ -24,6 +24,12 @@ MAX_INT64 = 2**63 - 1
 
 
 @pytest.fixture
+async def databases(one_cell: Databases) -> Databases:
+    """Give a database with one log for each service; of several, each is one like it."""
+    return one_cell
+
+
+@pytest.fixture
 async def money(databases: Databases) -> AsyncIterator[Money]:
     """Give both services' databases."""
     async with open_money(databases) as money:
@@ -57,7 +63,7 @@ async def test_each_action_that_changes_something_is_logged_once(money: Money) -
         await cancel_credit_request(money.vendors, third.id, "user:3", None, [vendor.id])
     made = {"name": "Acme", "credit_limit": "5", "low_balance_threshold": "0", "duplicate_window_seconds": "0"}
     changes = {"credit_limit": "9", "credit_limit_before": "5", "suspended": "true", "suspended_before": "false"}
-    assert await log_of(money.vendors) == [
+    assert await log_of(money.vendors.first) == [
         (1, "user:1", "create_vendor", f"vendor:{vendor.id}", made),
         (2, "user:2", "update_vendor", f"vendor:{vendor.id}", changes),
         (3, "user:1", "approve_credit_request", f"credit_request:{first.id}", {"vendor": str(vendor.id), "amount": "70"}),
@@ -70,9 +76,9 @@ async def test_each_action_that_changes_something_is_logged_once(money: Money) -
         ),
         (5, "user:3", "cancel_credit_request", f"credit_request:{third.id}", {"vendor": str(vendor.id), "amount": "90"}),
     ]
-    assert [entry[0] for entry in await log_of(money.vendors, LogFilter(actor="user:1", target=f"vendor:{vendor.id}"))] == [1]
-    assert [entry[0] for entry in await log_of(money.vendors, LogFilter(action="update_vendor"))] == [2]
-    report = await verify_audit_log(money.vendors)
+    assert [entry[0] for entry in await log_of(money.vendors.first, LogFilter(actor="user:1", target=f"vendor:{vendor.id}"))] == [1]
+    assert [entry[0] for entry in await log_of(money.vendors.first, LogFilter(action="update_vendor"))] == [2]
+    report = await verify_audit_log(money.vendors.first)
     assert (report.head.last_seq, report.finding) == (5, None)
 
 
@@ -80,10 +86,10 @@ async def test_a_refused_action_is_not_logged(money: Money) -> None:
     """What did not happen is no action."""
     vendor_id = await money.vendor()
     request_id = await money.approved_request(vendor_id, 5)
-    before = await log_of(money.vendors)
+    before = await log_of(money.vendors.first)
     with pytest.raises(Conflict):
         await reject_credit_request(money.vendors, request_id, "user:2", "late")
-    assert await log_of(money.vendors) == before
+    assert await log_of(money.vendors.first) == before
 
 
 async def test_an_action_whose_entry_cannot_be_written_does_not_happen(money: Money, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +102,7 @@ async def test_an_action_whose_entry_cannot_be_written_does_not_happen(money: Mo
     monkeypatch.setattr("shared.audit_log.storage.append_entry", broken)
     with pytest.raises(psycopg.DataError):
         await update_vendor(money.vendors, vendor_id, name=None, credit_limit=None, suspended=True, actor="user:2")
-    async with money.vendors.reading() as connection:
+    async with money.vendors.first.reading() as connection:
         suspended = await (await connection.execute("SELECT suspended FROM vendors")).fetchone()
     assert suspended == (False,)
 
@@ -105,7 +111,7 @@ async def test_actions_at_the_same_time_make_one_chain(money: Money) -> None:
     """However many operators act at once, the numbers have no gap and the chain holds."""
     made = [create_vendor(money.vendors, name=f"v{number}", credit_limit=0, principal="user:1", key=f"k{number}") for number in range(40)]
     await asyncio.gather(*made)
-    report = await verify_audit_log(money.vendors)
+    report = await verify_audit_log(money.vendors.first)
     assert (report.head.last_seq, report.finding) == (40, None)
 
 
@@ -129,19 +135,19 @@ async def test_tampering_shows(databases: Databases, money: Money, statements: l
     for number in range(3):
         await create_vendor(money.vendors, name=f"v{number}", credit_limit=0, principal="user:1", key=f"k{number}")
     as_owner(databases, *statements)
-    assert (await verify_audit_log(money.vendors)).finding == finding
+    assert (await verify_audit_log(money.vendors.first)).finding == finding
 
 
 async def test_a_check_goes_on_from_an_end_that_was_checked(databases: Databases, money: Money) -> None:
     """Going on finds what came after, and an end that was exchanged."""
     await money.vendor()
-    start = (await verify_audit_log(money.vendors)).head
+    start = (await verify_audit_log(money.vendors.first)).head
     await money.vendor()
-    assert (await verify_audit_log(money.vendors, start)).finding is None
+    assert (await verify_audit_log(money.vendors.first, start)).finding is None
     as_owner(databases, "UPDATE audit_log SET actor = 'user:9' WHERE seq = 2")
-    assert (await verify_audit_log(money.vendors, start)).finding == "audit log entry 2: the hash chain breaks here"
+    assert (await verify_audit_log(money.vendors.first, start)).finding == "audit log entry 2: the hash chain breaks here"
     as_owner(databases, "UPDATE audit_log SET hash = 'other' WHERE seq = 1")
-    assert (await verify_audit_log(money.vendors, start)).finding == "audit log entry 1: it is not the one that was checked before"
+    assert (await verify_audit_log(money.vendors.first, start)).finding == "audit log entry 1: it is not the one that was checked before"
 
 
 @pytest.mark.parametrize("service", SERVICES)

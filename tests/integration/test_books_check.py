@@ -77,7 +77,7 @@ async def test_whole_books_pass_and_are_read_once(money: Money) -> None:
     for _ in range(3):
         await charged(money, vendor_id, customer_id)
     await charged(money, vendor_id, customer_id, CREDIT)
-    assert await check_new_entries(money.vendors, actor="peer:scheduler") == {}
+    assert await check_new_entries(money.vendors.first, actor="peer:scheduler") == {}
     first, second = await check_charges(money), await check_charges(money)
     assert (first.charges, first.drift, first.findings) == (4, 0, [])
     assert (second.charges, second.drift, second.findings) == (0, 0, [])
@@ -97,7 +97,7 @@ async def test_no_false_alarm_while_charges_run(money: Money) -> None:
     async def check() -> int:
         checks = 0
         while running:
-            assert await check_new_entries(money.vendors, actor="peer:scheduler") == {}
+            assert await check_new_entries(money.vendors.first, actor="peer:scheduler") == {}
             assert (await check_charges(money)).findings == []
             checks += 1
         return checks
@@ -131,7 +131,7 @@ async def test_a_tampered_vendor_is_stopped_and_no_other(databases: Databases, m
     first = await charged(money, victim, customer_id)
     await charged(money, victim, customer_id)
     as_owner(databases, "vendor_credit", tampering.format(vendor=victim, charge=first.id))
-    broken = await check_new_entries(money.vendors, actor="peer:scheduler")
+    broken = await check_new_entries(money.vendors.first, actor="peer:scheduler")
     assert list(broken) == [victim]
     assert (await get_vendor(money.vendors, victim)).stopped
     assert not (await get_vendor(money.vendors, other)).stopped
@@ -140,7 +140,7 @@ async def test_a_tampered_vendor_is_stopped_and_no_other(databases: Databases, m
     assert (failed.state, failed.failure_reason) == (ChargeState.FAILED, STOPPED)
     assert succeeded.state == ChargeState.SUCCEEDED
     await release_vendor(money.vendors, victim, reason="looked into", actor="user:1")
-    assert await check_new_entries(money.vendors, actor="peer:scheduler") == {}
+    assert await check_new_entries(money.vendors.first, actor="peer:scheduler") == {}
     assert (await charged(money, victim, customer_id)).state == ChargeState.SUCCEEDED
 
 
@@ -176,8 +176,8 @@ async def test_stop_and_release_are_in_the_audit_log_once(money: Money) -> None:
         await release_vendor(money.vendors, vendor_id, reason="mended", actor="user:1")
         await release_customer(money.charges, customer_id, reason="mended too", actor="user:2")
     for database, target, finding, reason, actor in (
-        (money.vendors, f"vendor:{vendor_id}", "broken", "mended", "user:1"),
-        (money.charges, f"customer:{customer_id}", "broken too", "mended too", "user:2"),
+        (money.vendors.of(vendor_id), f"vendor:{vendor_id}", "broken", "mended", "user:1"),
+        (money.cells.of(customer_id), f"customer:{customer_id}", "broken too", "mended too", "user:2"),
     ):
         kind = target.partition(":")[0]
         found = await list_audit_log(database, LogFilter(target=target), before_seq=2**63 - 1, limit=10)

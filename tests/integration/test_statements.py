@@ -12,6 +12,7 @@ from services.vendor_credit.domain.ledger import Entry, EntryKind
 from services.vendor_credit.domain.statements import BEGINNING, Balance, Statement
 from services.vendor_credit.operations.read_statement import read_statement
 from services.vendor_credit.storage import accounts, statements, vendors
+from shared.cells import Cells
 from shared.clock import utc_now
 from shared.database import Connection, Database
 from shared.errors import InvalidArgument, NotFound
@@ -23,9 +24,9 @@ NOW = START + 40 * DAY
 
 
 @pytest.fixture
-async def database(databases: Databases) -> AsyncIterator[Database]:
-    """Give the vendor ledger's database."""
-    opened = Database(databases.urls["vendor_credit"], "vendor_credit", pool_size=4, application_name="test")
+async def database(one_cell: Databases) -> AsyncIterator[Database]:
+    """Give the vendor ledger's database: a vendor's ledger is in one cell, whichever."""
+    opened = Database(one_cell.urls["vendor_credit"], "vendor_credit", pool_size=4, application_name="test")
     await opened.open()
     yield opened
     await opened.close()
@@ -67,7 +68,7 @@ async def whole(
     found: list[Entry] = []
     while True:
         statement, entries = await read_statement(
-            database, vendor_id, start=start, stop=stop, after_seq=found[-1].seq if found else 0, limit=page, now=now
+            Cells([database]), vendor_id, start=start, stop=stop, after_seq=found[-1].seq if found else 0, limit=page, now=now
         )
         found += entries
         if len(entries) < page:

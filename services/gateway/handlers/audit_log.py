@@ -18,7 +18,7 @@ class AuditLogServicer(identity_pb2_grpc.AuditLogServiceServicer):
 
     async def ListIdentityAuditLog(self, request: pb.ListIdentityAuditLogRequest, context: Context) -> pb.ListIdentityAuditLogResponse:
         """List the log, newest first."""
-        entries, token = await audit_log_page(self._database, request)
+        entries, token = await audit_log_page([self._database], request)
         return pb.ListIdentityAuditLogResponse(entries=entries, next_page_token=token)
 
     async def VerifyIdentityAuditLog(

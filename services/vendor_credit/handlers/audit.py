@@ -5,7 +5,7 @@ from charging.vendor_credit.v1 import vendor_credit_pb2_grpc
 
 from services.vendor_credit.handlers.decision_messages import decision_message
 from services.vendor_credit.operations import audit_ledgers
-from shared.database import Database
+from shared.cells import Cells
 from shared.interceptors.types import Context
 
 FIRST_CHARGE_ID = "00000000-0000-0000-0000-000000000000"
@@ -15,12 +15,12 @@ MAX_PAGE = 10_000
 class VendorAuditServicer(vendor_credit_pb2_grpc.VendorAuditServiceServicer):
     """Gives the audit its facts."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
 
     async def VerifyVendorLedgers(self, request: pb.VerifyVendorLedgersRequest, context: Context) -> pb.VerifyVendorLedgersResponse:
         """Check every ledger."""
-        report = await audit_ledgers.verify_ledgers(self._database)
+        report = await audit_ledgers.verify_ledgers(self._cells)
         return pb.VerifyVendorLedgersResponse(
             vendors=report.vendors,
             entries=report.totals.entries,
@@ -35,7 +35,7 @@ class VendorAuditServicer(vendor_credit_pb2_grpc.VendorAuditServiceServicer):
     async def ListDebits(self, request: pb.ListDebitsRequest, context: Context) -> pb.ListDebitsResponse:
         """List debited charges."""
         page = await audit_ledgers.list_debits(
-            self._database,
+            self._cells,
             after=request.after_charge_id or FIRST_CHARGE_ID,
             until=request.until_charge_id or audit_ledgers.LAST_CHARGE_ID,
             limit=request.page_size or MAX_PAGE,
@@ -44,7 +44,7 @@ class VendorAuditServicer(vendor_credit_pb2_grpc.VendorAuditServiceServicer):
 
     async def GetDecisions(self, request: pb.GetDecisionsRequest, context: Context) -> pb.GetDecisionsResponse:
         """Return the decisions of some charges."""
-        decisions = await audit_ledgers.get_decisions(self._database, list(request.charge_ids))
+        decisions = await audit_ledgers.get_decisions(self._cells, list(request.charge_ids))
         return pb.GetDecisionsResponse(decisions=[decision_message(decision) for decision in decisions])
 
 

@@ -15,7 +15,7 @@ from services.vendor_credit.operations.decide_credit_request import (
 )
 from services.vendor_credit.operations.submit_credit_request import check_credit_request, submit_credit_request
 from shared.call import current_call
-from shared.database import Database
+from shared.cells import Cells
 from shared.interceptors.types import Context
 from shared.paging import decode_page_token, encode_page_token, page_size_of
 from shared.principal import Role
@@ -27,9 +27,9 @@ MAX_INT64 = 2**63 - 1
 class CreditRequestServicer(vendor_credit_pb2_grpc.CreditRequestServiceServicer):
     """Serves credit requests."""
 
-    def __init__(self, database: Database, *, rules: ApprovalRules, expiry_days: int, wake: Callable[[int], None]) -> None:
+    def __init__(self, cells: Cells, *, rules: ApprovalRules, expiry_days: int, wake: Callable[[int], None]) -> None:
         """`wake` takes the id of a vendor whose credit was approved; it must neither wait nor raise. 0 `expiry_days`: none expires."""
-        self._database = database
+        self._cells = cells
         self._rules = rules
         self._expiry_days = expiry_days
         self._wake = wake
@@ -37,11 +37,11 @@ class CreditRequestServicer(vendor_credit_pb2_grpc.CreditRequestServiceServicer)
     async def SubmitCreditRequest(self, request: pb.SubmitCreditRequestRequest, context: Context) -> pb.SubmitCreditRequestResponse:
         """Record a request once per key, or only check it."""
         if request.dry_run:
-            await check_credit_request(self._database, request.vendor_id)
+            await check_credit_request(self._cells, request.vendor_id)
             return pb.SubmitCreditRequestResponse(status=pb.ACKNOWLEDGEMENT_VALIDATED)
         call = current_call()
         made, replayed = await submit_credit_request(
-            self._database,
+            self._cells,
             vendor_id=request.vendor_id,
             amount=request.amount,
             principal=call.caller.subject,
@@ -57,7 +57,7 @@ class CreditRequestServicer(vendor_credit_pb2_grpc.CreditRequestServiceServicer)
         """Approve a request and, where no second approval is needed, wake the worker that posts it."""
         caller = current_call().caller
         approved = await approve_credit_request(
-            self._database,
+            self._cells,
             request.id,
             caller.subject,
             four_eyes=self._rules.four_eyes,
@@ -71,19 +71,19 @@ class CreditRequestServicer(vendor_credit_pb2_grpc.CreditRequestServiceServicer)
 
     async def RejectCreditRequest(self, request: pb.RejectCreditRequestRequest, context: Context) -> pb.RejectCreditRequestResponse:
         """Reject a request."""
-        rejected = await reject_credit_request(self._database, request.id, current_call().caller.subject, request.reason)
+        rejected = await reject_credit_request(self._cells, request.id, current_call().caller.subject, request.reason)
         return pb.RejectCreditRequestResponse(data=request_message(rejected))
 
     async def CancelCreditRequest(self, request: pb.CancelCreditRequestRequest, context: Context) -> pb.CancelCreditRequestResponse:
         """Withdraw a request."""
         caller = current_call().caller
-        cancelled = await cancel_credit_request(self._database, request.id, caller.subject, request.reason or None, caller.visible_vendors)
+        cancelled = await cancel_credit_request(self._cells, request.id, caller.subject, request.reason or None, caller.visible_vendors)
         return pb.CancelCreditRequestResponse(data=request_message(cancelled))
 
     async def GetCreditRequest(self, request: pb.GetCreditRequestRequest, context: Context) -> pb.GetCreditRequestResponse:
         """Return one request."""
         caller = current_call().caller
-        found = await read_credit_requests.get_credit_request(self._database, request.id, caller.visible_vendors)
+        found = await read_credit_requests.get_credit_request(self._cells, request.id, caller.visible_vendors)
         return pb.GetCreditRequestResponse(data=self._whole_message(found, people=caller.role is Role.OPERATOR))
 
     async def ListCreditRequests(self, request: pb.ListCreditRequestsRequest, context: Context) -> pb.ListCreditRequestsResponse:
@@ -92,7 +92,7 @@ class CreditRequestServicer(vendor_credit_pb2_grpc.CreditRequestServiceServicer)
         limit = page_size_of(request.page_size)
         (before_id,) = decode_page_token(request.page_token, int) or (MAX_INT64,)
         found = await read_credit_requests.list_credit_requests(
-            self._database,
+            self._cells,
             before_id=int(before_id),
             vendor_ids=[request.vendor_id] if request.vendor_id else caller.visible_vendors,
             state=request.state,

@@ -8,7 +8,7 @@ from services.vendor_credit.handlers.debit_columns import debits_of, decision_co
 from services.vendor_credit.handlers.decision_messages import decision_message
 from services.vendor_credit.operations.debit_vendors import debit_vendors
 from services.vendor_credit.operations.preview_debits import preview_debits
-from shared.database import Database
+from shared.cells import Cells
 from shared.errors import InvalidArgument
 from shared.interceptors.types import Context
 
@@ -16,23 +16,23 @@ from shared.interceptors.types import Context
 class DebitServicer(vendor_credit_pb2_grpc.DebitServiceServicer):
     """Decides debits."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
 
     async def DebitVendors(self, request: pb.DebitVendorsRequest, context: Context) -> pb.DebitVendorsResponse:
         """Decide a batch, and answer it in the form it was asked in."""
         if request.HasField("columns"):
             columns = request.columns
-            made = await debit_vendors(self._database, debits_of(columns))
+            made = await debit_vendors(self._cells, debits_of(columns))
             return pb.DebitVendorsResponse(columns=decision_columns(columns.charge_ids, made))
         if not request.debits:
             raise InvalidArgument.of_field("debits", "must have at least one item")
-        decisions = await debit_vendors(self._database, [_debit(each) for each in request.debits])
+        decisions = await debit_vendors(self._cells, [_debit(each) for each in request.debits])
         return pb.DebitVendorsResponse(decisions=[decision_message(decision) for decision in decisions])
 
     async def PreviewDebits(self, request: pb.PreviewDebitsRequest, context: Context) -> pb.PreviewDebitsResponse:
         """Tell how a batch would be decided."""
-        decisions = await preview_debits(self._database, [_debit(each) for each in request.debits])
+        decisions = await preview_debits(self._cells, [_debit(each) for each in request.debits])
         return pb.PreviewDebitsResponse(decisions=[decision_message(decision) for decision in decisions])
 
 

@@ -6,8 +6,8 @@ from charging.vendor_credit.v1 import statements_pb2_grpc
 from services.vendor_credit.domain.statements import Balance, Statement
 from services.vendor_credit.handlers.vendors import entry_message
 from services.vendor_credit.operations.read_statement import read_statement
+from shared.cells import Cells
 from shared.clock import utc_now
-from shared.database import Database
 from shared.documents.signing import STATEMENT, DocumentSigner
 from shared.interceptors.types import Context
 from shared.paging import decode_page_token, encode_page_token
@@ -19,8 +19,8 @@ PAGE_SIZE_DEFAULT = 500
 class StatementServicer(statements_pb2_grpc.StatementServiceServicer):
     """Serves statements, signed."""
 
-    def __init__(self, database: Database, signer: DocumentSigner) -> None:
-        self._database = database
+    def __init__(self, cells: Cells, signer: DocumentSigner) -> None:
+        self._cells = cells
         self._signer = signer
 
     async def GetStatement(self, request: pb.GetStatementRequest, context: Context) -> pb.GetStatementResponse:
@@ -28,7 +28,7 @@ class StatementServicer(statements_pb2_grpc.StatementServiceServicer):
         limit = request.page_size or PAGE_SIZE_DEFAULT
         (after_seq,) = decode_page_token(request.page_token, int) or (0,)
         statement, entries = await read_statement(
-            self._database,
+            self._cells,
             request.vendor_id,
             start=from_timestamp(getattr(request, "from")),
             stop=from_timestamp(request.to),

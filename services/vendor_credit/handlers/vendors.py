@@ -10,7 +10,7 @@ from services.vendor_credit.operations.stop_vendors import release_vendor
 from services.vendor_credit.operations.update_vendor import update_vendor
 from services.vendor_credit.storage.vendors import Vendor
 from shared.call import current_call
-from shared.database import Database
+from shared.cells import Cells
 from shared.errors import InvalidArgument
 from shared.interceptors.types import Context
 from shared.paging import decode_page_token, encode_page_token, page_size_of
@@ -25,14 +25,14 @@ POINTS_MIN = 2
 class VendorServicer(vendor_credit_pb2_grpc.VendorServiceServicer):
     """Serves vendors and their ledgers."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
 
     async def CreateVendor(self, request: pb.CreateVendorRequest, context: Context) -> pb.CreateVendorResponse:
         """Create a vendor once per key."""
         call = current_call()
         vendor, replayed = await create_vendor(
-            self._database,
+            self._cells,
             name=request.name,
             credit_limit=request.credit_limit,
             low_balance_threshold=request.low_balance_threshold,
@@ -46,20 +46,20 @@ class VendorServicer(vendor_credit_pb2_grpc.VendorServiceServicer):
 
     async def GetVendor(self, request: pb.GetVendorRequest, context: Context) -> pb.GetVendorResponse:
         """Return one vendor."""
-        return pb.GetVendorResponse(data=vendor_message(await read_vendors.get_vendor(self._database, request.id)))
+        return pb.GetVendorResponse(data=vendor_message(await read_vendors.get_vendor(self._cells, request.id)))
 
     async def ListVendors(self, request: pb.ListVendorsRequest, context: Context) -> pb.ListVendorsResponse:
         """List vendors in id order."""
         limit = page_size_of(request.page_size)
         (after_id,) = decode_page_token(request.page_token, int) or (0,)
-        vendors = await read_vendors.list_vendors(self._database, after_id=int(after_id), search=request.search.strip(), limit=limit + 1)
+        vendors = await read_vendors.list_vendors(self._cells, after_id=int(after_id), search=request.search.strip(), limit=limit + 1)
         token = encode_page_token(vendors[limit - 1].id) if len(vendors) > limit else ""
         return pb.ListVendorsResponse(vendors=[vendor_message(vendor) for vendor in vendors[:limit]], next_page_token=token)
 
     async def UpdateVendor(self, request: pb.UpdateVendorRequest, context: Context) -> pb.UpdateVendorResponse:
         """Change the fields that are present."""
         vendor = await update_vendor(
-            self._database,
+            self._cells,
             request.id,
             name=request.name if request.HasField("name") else None,
             credit_limit=request.credit_limit if request.HasField("credit_limit") else None,
@@ -72,18 +72,18 @@ class VendorServicer(vendor_credit_pb2_grpc.VendorServiceServicer):
 
     async def ReleaseVendor(self, request: pb.ReleaseVendorRequest, context: Context) -> pb.ReleaseVendorResponse:
         """Let a stopped vendor go on."""
-        vendor = await release_vendor(self._database, request.id, reason=request.reason, actor=current_call().caller.subject)
+        vendor = await release_vendor(self._cells, request.id, reason=request.reason, actor=current_call().caller.subject)
         return pb.ReleaseVendorResponse(data=vendor_message(vendor))
 
     async def ListVendorEntries(self, request: pb.ListVendorEntriesRequest, context: Context) -> pb.ListVendorEntriesResponse:
         """List a vendor's entries, newest first."""
         if request.reference:
-            found = await read_vendors.find_entries(self._database, request.vendor_id, request.reference)
+            found = await read_vendors.find_entries(self._cells, request.vendor_id, request.reference)
             return pb.ListVendorEntriesResponse(entries=[entry_message(entry) for entry in _within(found, request)])
         limit = page_size_of(request.page_size)
         (before_seq,) = decode_page_token(request.page_token, int) or (MAX_INT64,)
         entries = await read_vendors.list_entries(
-            self._database,
+            self._cells,
             request.vendor_id,
             before_seq=int(before_seq),
             start=from_timestamp(getattr(request, "from")) if request.HasField("from") else None,
@@ -99,7 +99,7 @@ class VendorServicer(vendor_credit_pb2_grpc.VendorServiceServicer):
         if points < POINTS_MIN:
             raise InvalidArgument.of_field("points", f"must be {POINTS_MIN} or more")
         entries = await read_vendors.list_balances(
-            self._database,
+            self._cells,
             request.vendor_id,
             start=from_timestamp(getattr(request, "from")) if request.HasField("from") else None,
             stop=from_timestamp(request.to) if request.HasField("to") else None,
@@ -109,7 +109,7 @@ class VendorServicer(vendor_credit_pb2_grpc.VendorServiceServicer):
 
     async def LookupVendors(self, request: pb.LookupVendorsRequest, context: Context) -> pb.LookupVendorsResponse:
         """Tell which vendors exist."""
-        return pb.LookupVendorsResponse(vendor_ids=await read_vendors.lookup_vendors(self._database, list(request.vendor_ids)))
+        return pb.LookupVendorsResponse(vendor_ids=await read_vendors.lookup_vendors(self._cells, list(request.vendor_ids)))
 
 
 def _within(entries: list[Entry], request: pb.ListVendorEntriesRequest) -> list[Entry]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from services.vendor_credit.domain.ledger import Account, ChainCheck, Checkpoint, genesis
-from services.vendor_credit.operations.stop_vendors import stop_vendors
+from services.vendor_credit.operations.stop_vendors import stop_vendors_of_cell
 from services.vendor_credit.storage import accounts, entry_causes, stops
 from shared.database import Connection, Database
 
@@ -46,7 +46,7 @@ async def check_ledgers(connection: Connection, checkpoints: Mapping[int, Checkp
 
 
 async def check_new_entries(database: Database, *, actor: str) -> dict[int, str]:
-    """Check what is new since the last check, stop the vendors whose ledger is broken, and remember how far the others are whole.
+    """Check what is new in a cell since the last check, stop the vendors whose ledger is broken, and remember how far the others are whole.
 
     Returns what is broken, one sentence for each vendor, also for those that were stopped before. A vendor's own head is looked at even
     when it has nothing new.
@@ -60,5 +60,5 @@ async def check_new_entries(database: Database, *, actor: str) -> dict[int, str]
             await stops.write_checkpoints(connection, check.whole)
 
         await database.transact(work)
-    await stop_vendors(database, check.broken, actor=actor)
+    await stop_vendors_of_cell(database, check.broken, actor=actor)
     return check.broken

@@ -1,23 +1,30 @@
 """Credit a batch of reversals to their vendors in one transaction; one credit per reversal id, for ever."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 import structlog
 
 from services.vendor_credit.domain.reversals import CreditOutcome, CreditResult, ReversalCredit, credit
 from services.vendor_credit.operations.write_entries import write_entries
 from services.vendor_credit.storage import accounts, reversal_credits
+from shared.cells import Cells
 from shared.clock import utc_now
 from shared.database import Connection, Database
 
 log = structlog.get_logger(__name__)
 
 
-async def credit_vendors(database: Database, credits_due: Sequence[ReversalCredit]) -> list[CreditResult]:
+async def credit_vendors(cells: Cells, credits_due: Sequence[ReversalCredit]) -> Sequence[CreditResult]:
     """Return one result per item, in order. Asking again is answered the same and changes nothing.
 
-    A reversal id that was credited before with another vendor or amount is MISMATCH; NOT_POSSIBLE is not remembered.
+    A reversal id that was credited before with another amount, or another vendor of the same cell, is MISMATCH; NOT_POSSIBLE is not
+    remembered. Vendors of several cells are several transactions.
     """
+    return await cells.answer_each(credits_due, attrgetter("vendor_id"), _credit_cell)
+
+
+async def _credit_cell(database: Database, credits_due: Sequence[ReversalCredit]) -> list[CreditResult]:
 
     async def work(connection: Connection) -> dict[str, tuple[ReversalCredit, int]]:
         return await _credit_batch(connection, credits_due)

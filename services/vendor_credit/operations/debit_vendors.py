@@ -10,18 +10,24 @@ from services.vendor_credit.operations.guard_duplicates import guard_duplicates
 from services.vendor_credit.operations.post_credit import post
 from services.vendor_credit.operations.write_entries import send_entries
 from services.vendor_credit.storage import accounts, credit_requests, decisions, guarded_debits
+from shared.cells import Cells
 from shared.clock import utc_now
 from shared.database import Connection, Database, Sync, expect_rows
 
 log = structlog.get_logger(__name__)
 
 
-async def debit_vendors(database: Database, debits: Sequence[Debit]) -> list[Decision]:
-    """Return one decision per debit, in order: the first ever made for its charge id.
+async def debit_vendors(cells: Cells, debits: Sequence[Debit]) -> Sequence[Decision]:
+    """Return one decision per debit, in order: the first ever made for its charge id in its vendor's cell.
 
     New debits are decided in the order given, after the vendor's approved credit was posted: who was told "approved" is not refused. A
-    charge id that was decided before with another vendor or amount comes back as MISMATCH and changes nothing.
+    charge id that was decided before with another amount, or another vendor of the same cell, comes back as MISMATCH and changes nothing;
+    one that was decided in another cell is found by the match of charges and debits. Vendors of several cells are several transactions.
     """
+    return await cells.answer_each(debits, attrgetter("vendor_id"), _debit_cell)
+
+
+async def _debit_cell(database: Database, debits: Sequence[Debit]) -> list[Decision]:
 
     async def work(connection: Connection, sync: Sync) -> dict[str, Decision]:
         return await _decide_batch(connection, sync, debits)

@@ -5,13 +5,14 @@ from services.vendor_credit.domain.ledger import MAX_BALANCE, Account
 from services.vendor_credit.domain.stops import refuse_if_stopped
 from services.vendor_credit.storage import accounts, approvals, credit_requests
 from services.vendor_credit.storage.decision_log import log_decision
+from shared.cells import Cells
 from shared.clock import utc_now
-from shared.database import Connection, Database
+from shared.database import Connection
 from shared.errors import FailedPrecondition, NotFound
 
 
 async def approve_credit_request(
-    database: Database,
+    cells: Cells,
     request_id: int,
     approver: str,
     *,
@@ -42,29 +43,29 @@ async def approve_credit_request(
             await credit_requests.decide_request(connection, request_id, RequestState.APPROVED, approver, None, now)
         return await _existing(connection, request_id)
 
-    return await database.transact(work)
+    return await cells.of(request_id).transact(work)
 
 
-async def reject_credit_request(database: Database, request_id: int, operator: str, reason: str) -> CreditRequest:
+async def reject_credit_request(cells: Cells, request_id: int, operator: str, reason: str) -> CreditRequest:
     """Reject a request; rejecting again changes nothing. Raises NotFound, Conflict (REQUEST_DECIDED)."""
-    return await _end(database, request_id, RequestState.REJECTED, operator, reason, None)
+    return await _end(cells, request_id, RequestState.REJECTED, operator, reason, None)
 
 
 async def cancel_credit_request(
-    database: Database, request_id: int, principal: str, reason: str | None, visible_vendors: list[int] | None
+    cells: Cells, request_id: int, principal: str, reason: str | None, visible_vendors: list[int] | None
 ) -> CreditRequest:
     """Withdraw a request of one of the visible vendors (None: any); cancelling again changes nothing.
 
     Raises NotFound, also for a request that is not visible, and Conflict (REQUEST_DECIDED).
     """
-    return await _end(database, request_id, RequestState.CANCELLED, principal, reason, visible_vendors)
+    return await _end(cells, request_id, RequestState.CANCELLED, principal, reason, visible_vendors)
 
 
 _ACTIONS = {RequestState.REJECTED: "reject_credit_request", RequestState.CANCELLED: "cancel_credit_request"}
 
 
 async def _end(
-    database: Database, request_id: int, state: RequestState, actor: str, reason: str | None, visible_vendors: list[int] | None
+    cells: Cells, request_id: int, state: RequestState, actor: str, reason: str | None, visible_vendors: list[int] | None
 ) -> CreditRequest:
     async def work(connection: Connection) -> CreditRequest:
         current, _ = await _locked(connection, request_id, visible_vendors)
@@ -75,7 +76,7 @@ async def _end(
         await log_decision(connection, at=now, actor=actor, action=_ACTIONS[state], request=current, reason=reason)
         return await _existing(connection, request_id)
 
-    return await database.transact(work)
+    return await cells.of(request_id).transact(work)
 
 
 async def _locked(connection: Connection, request_id: int, visible_vendors: list[int] | None = None) -> tuple[CreditRequest, Account]:

@@ -7,19 +7,25 @@ from services.vendor_credit.domain.credit_requests import CreditRequest
 from services.vendor_credit.domain.ledger import Account, Entry, EntryKind
 from services.vendor_credit.operations.write_entries import write_entries
 from services.vendor_credit.storage import accounts, credit_requests
+from shared.cells import Cells
 from shared.clock import utc_now
 from shared.database import Connection, Database
 
 SWEEP_VENDORS = 1_000
-"""Most vendors posted in one sweep's transaction."""
+"""Most vendors of one cell posted in one sweep."""
 
 
-async def post_credit(database: Database, vendor_ids: Iterable[int]) -> int:
+async def post_credit(cells: Cells, vendor_ids: Iterable[int]) -> int:
     """Post what is approved and not posted for the vendors; return how many requests were posted.
 
     Safe to run at any time, by any number of workers: only requests found approved under the vendor's lock are posted.
     """
     wanted = list(vendor_ids)
+    return sum(await cells.gather(lambda database: _post_cell(database, wanted), cells.of_some(wanted)))
+
+
+async def _post_cell(database: Database, wanted: Sequence[int]) -> int:
+    """Post for those of the vendors that this cell has."""
 
     async def work(connection: Connection) -> int:
         locked = await accounts.lock_accounts(connection, wanted)
@@ -46,8 +52,15 @@ async def post(connection: Connection, locked: Mapping[int, Account], approved: 
     return [locked[request.vendor_id].post(EntryKind.CREDIT, request.amount, str(request.id), now) for request in due]
 
 
-async def sweep_unposted(database: Database) -> int:
-    """Post whatever was approved and that no worker was woken for; return how many requests were posted."""
+async def sweep_unposted(cells: Cells) -> int:
+    """Post whatever was approved and that no worker was woken for; return how many requests were posted.
+
+    Raises Unavailable for a cell that is out of reach, once the others are done.
+    """
+    return sum(await cells.gather(_sweep_cell))
+
+
+async def _sweep_cell(database: Database) -> int:
     async with database.reading() as connection:
         vendor_ids = await credit_requests.unposted_vendors(connection, limit=SWEEP_VENDORS)
-    return await post_credit(database, vendor_ids) if vendor_ids else 0
+    return await _post_cell(database, vendor_ids) if vendor_ids else 0

@@ -5,12 +5,13 @@ from datetime import datetime
 from services.vendor_credit.domain.ledger import Entry
 from services.vendor_credit.domain.statements import Statement, check_period
 from services.vendor_credit.storage import statements
+from shared.cells import Cells
 from shared.database import Connection, Database
 from shared.errors import NotFound
 
 
 async def read_statement(
-    database: Database, vendor_id: int, *, start: datetime, stop: datetime, after_seq: int, limit: int, now: datetime
+    cells: Cells, vendor_id: int, *, start: datetime, stop: datetime, after_seq: int, limit: int, now: datetime
 ) -> tuple[Statement, list[Entry]]:
     """Return the statement of [start, stop) and up to `limit` of its entries, oldest first, above `after_seq`.
 
@@ -18,6 +19,7 @@ async def read_statement(
     NotFound, InvalidArgument.
     """
     check_period(start, stop, now)
+    database = cells.of(vendor_id)
     await _close_period(database, vendor_id, stop)
     async with database.reading() as connection:
         opening = await statements.balance_before(connection, vendor_id, start)

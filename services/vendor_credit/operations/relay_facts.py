@@ -5,6 +5,7 @@ from typing import Protocol
 
 from services.vendor_credit.domain.facts import Fact
 from services.vendor_credit.storage import fact_outbox
+from shared.cells import Cells
 from shared.database import Connection, Database
 
 PAGE = 500
@@ -19,8 +20,16 @@ class EventFeed(Protocol):
         ...
 
 
-async def relay_facts(database: Database, feed: EventFeed) -> int:
-    """Relay everything in the outbox and return how many facts that were.
+async def relay_facts(cells: Cells, feed: EventFeed) -> int:
+    """Relay everything in the outboxes of all cells and return how many facts that were.
+
+    Raises Unavailable for a cell or a feed that is out of reach, once the others are done; what was relayed stays relayed.
+    """
+    return sum(await cells.gather(lambda database: relay_facts_of_cell(database, feed)))
+
+
+async def relay_facts_of_cell(database: Database, feed: EventFeed) -> int:
+    """Relay everything in one cell's outbox and return how many facts that were.
 
     A fact is removed only after the feed has said that it has it. Whatever dies between the two is sent again, and the feed knows it by its
     name. Any number of relays may run side by side. Raises Unavailable; what was relayed stays relayed.

@@ -7,6 +7,7 @@ import structlog
 from services.vendor_credit.storage import accounts, stops, vendors
 from services.vendor_credit.storage.vendors import Vendor
 from shared.audit_log.recording import record_action
+from shared.cells import Cells
 from shared.clock import utc_now
 from shared.database import Connection, Database
 from shared.errors import NotFound
@@ -14,12 +15,19 @@ from shared.errors import NotFound
 log = structlog.get_logger(__name__)
 
 
-async def stop_vendors(database: Database, findings: Mapping[int, str], *, actor: str) -> list[int]:
+async def stop_vendors(cells: Cells, findings: Mapping[int, str], *, actor: str) -> list[int]:
     """Stop the vendors, each for its finding, and return those that this call stopped. Stopped ones and missing ones stay as they are.
 
     From the commit on a stopped vendor's charges are refused (ACCOUNT_STOPPED) and no credit is posted to it: debits and postings look at
     the row that they lock anyway.
     """
+    parts = {cells[cell]: {vendor_id: findings[vendor_id] for vendor_id in part} for cell, part in cells.split(findings, int).items()}
+    stopped = await cells.gather(lambda database: stop_vendors_of_cell(database, parts[database], actor=actor), list(parts))
+    return [vendor_id for part in stopped for vendor_id in part]
+
+
+async def stop_vendors_of_cell(database: Database, findings: Mapping[int, str], *, actor: str) -> list[int]:
+    """Stop vendors of one cell, like `stop_vendors`."""
 
     async def work(connection: Connection) -> list[int]:
         now = utc_now()
@@ -36,7 +44,7 @@ async def stop_vendors(database: Database, findings: Mapping[int, str], *, actor
     return stopped
 
 
-async def release_vendor(database: Database, vendor_id: int, *, reason: str, actor: str) -> Vendor:
+async def release_vendor(cells: Cells, vendor_id: int, *, reason: str, actor: str) -> Vendor:
     """Let a stopped vendor go on and return it; one that is not stopped stays as it is. Raises NotFound.
 
     The next check goes on from the ledger's end as it is now, so that what was looked into stops nothing again; the check of everything
@@ -57,10 +65,14 @@ async def release_vendor(database: Database, vendor_id: int, *, reason: str, act
         assert vendor is not None  # noqa: S101 - its row is locked, and vendors are never removed
         return vendor
 
-    return await database.transact(work)
+    return await cells.of(vendor_id).transact(work)
 
 
-async def count_stopped_vendors(database: Database) -> int:
+async def count_stopped_vendors(cells: Cells) -> int:
     """Return how many vendors are stopped."""
-    async with database.reading() as connection:
-        return await stops.count_stopped(connection)
+
+    async def count(database: Database) -> int:
+        async with database.reading() as connection:
+            return await stops.count_stopped(connection)
+
+    return sum(await cells.gather(count))

@@ -2,19 +2,20 @@
 
 from services.vendor_credit.domain.credit_requests import CreditRequest
 from services.vendor_credit.storage import credit_requests, vendors, write_keys
+from shared.cells import Cells
 from shared.clock import utc_now
-from shared.database import Connection, Database
+from shared.database import Connection
 from shared.errors import NotFound
 
 
-async def check_credit_request(database: Database, vendor_id: int) -> None:
+async def check_credit_request(cells: Cells, vendor_id: int) -> None:
     """Check what `submit_credit_request` checks of a request with a new key, and record nothing. Raises NotFound for a missing vendor."""
-    async with database.reading() as connection:
+    async with cells.of(vendor_id).reading() as connection:
         await _require_vendor(connection, vendor_id)
 
 
 async def submit_credit_request(
-    database: Database, *, vendor_id: int, amount: int, principal: str, key: str, note: str = "", evidence_reference: str = ""
+    cells: Cells, *, vendor_id: int, amount: int, principal: str, key: str, note: str = "", evidence_reference: str = ""
 ) -> tuple[CreditRequest, bool]:
     """Record a pending request once per (principal, key); return it and whether the key had made it before.
 
@@ -42,7 +43,7 @@ async def submit_credit_request(
         assert request is not None  # noqa: S101 - written in this transaction, or committed with its key
         return request, made_before is not None
 
-    return await database.transact(work)
+    return await cells.of(vendor_id).transact(work)
 
 
 async def _require_vendor(connection: Connection, vendor_id: int) -> None:

@@ -6,15 +6,16 @@ from services.vendor_credit.domain.stops import refuse_if_stopped
 from services.vendor_credit.storage import accounts, vendors
 from services.vendor_credit.storage.vendors import Vendor
 from shared.audit_log.recording import record_action
+from shared.cells import Cells
 from shared.clock import utc_now
-from shared.database import Connection, Database
+from shared.database import Connection
 from shared.errors import FailedPrecondition, NotFound
 
 SETTABLE = ("name", "credit_limit", "suspended", "low_balance_threshold", "duplicate_window_seconds")
 
 
 async def update_vendor(
-    database: Database,
+    cells: Cells,
     vendor_id: int,
     *,
     name: str | None,
@@ -64,7 +65,7 @@ async def update_vendor(
         )
         return await _existing(connection, vendor_id)
 
-    return await database.transact(work)
+    return await cells.of(vendor_id).transact(work)
 
 
 def _refuse_below_use(vendor_id: int, balance: int, credit_limit: int | None) -> None:

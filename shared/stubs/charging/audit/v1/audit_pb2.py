@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63harging/audit/v1/audit.proto\x12\x11\x63harging.audit.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xba\x01\n\rAuditLogEntry\x12\x0b\n\x03seq\x18\x01 \x01(\x03\x12+\n\x07\x64one_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x04 \x01(\t\x12\x0e\n\x06target\x18\x05 \x01(\t\x12\x32\n\x07\x64\x65tails\x18\x06 \x03(\x0b\x32!.charging.audit.v1.AuditLogDetail\x12\x0c\n\x04hash\x18\x07 \x01(\t\"-\n\x0e\x41uditLogDetail\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63harging/audit/v1/audit.proto\x12\x11\x63harging.audit.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd6\x01\n\rAuditLogEntry\x12\x0b\n\x03seq\x18\x01 \x01(\x03\x12+\n\x07\x64one_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x04 \x01(\t\x12\x0e\n\x06target\x18\x05 \x01(\t\x12\x32\n\x07\x64\x65tails\x18\x06 \x03(\x0b\x32!.charging.audit.v1.AuditLogDetail\x12\x0c\n\x04hash\x18\x07 \x01(\t\x12\x11\n\x04\x63\x65ll\x18\x08 \x01(\x05H\x00\x88\x01\x01\x42\x07\n\x05_cell\"-\n\x0e\x41uditLogDetail\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'charging.audit.v1.audit_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_AUDITLOGENTRY']._serialized_start=86
-  _globals['_AUDITLOGENTRY']._serialized_end=272
-  _globals['_AUDITLOGDETAIL']._serialized_start=274
-  _globals['_AUDITLOGDETAIL']._serialized_end=319
+  _globals['_AUDITLOGENTRY']._serialized_end=300
+  _globals['_AUDITLOGDETAIL']._serialized_start=302
+  _globals['_AUDITLOGDETAIL']._serialized_end=347
 # @@protoc_insertion_point(module_scope)

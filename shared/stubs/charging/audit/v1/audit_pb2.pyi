@@ -32,8 +32,9 @@ class AuditLogEntry(_message.Message):
     TARGET_FIELD_NUMBER: _builtins.int
     DETAILS_FIELD_NUMBER: _builtins.int
     HASH_FIELD_NUMBER: _builtins.int
+    CELL_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
-    """Number of the entry within the service's log: 1, 2, 3... without a gap."""
+    """Number of the entry within the service's log, or its cell's: 1, 2, 3... without a gap."""
     actor: _builtins.str
     """Who did it: `user:<id>`, `peer:<name>`, or `command_line`."""
     action: _builtins.str
@@ -42,6 +43,8 @@ class AuditLogEntry(_message.Message):
     """What it was done to, for example `credit_request:12`."""
     hash: _builtins.str
     """SHA-256 over the previous entry's hash and this entry's content, in hex."""
+    cell: _builtins.int
+    """Number of the cell whose log this is, 0 or more; absent where the service has one log."""
     @_builtins.property
     def done_at(self) -> _timestamp_pb2.Timestamp:
         """When it was done."""
@@ -60,12 +63,15 @@ class AuditLogEntry(_message.Message):
         target: _builtins.str = ...,
         details: _abc.Iterable[Global___AuditLogDetail] | None = ...,
         hash: _builtins.str = ...,
+        cell: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["done_at", b"done_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cell", b"_cell", "cell", b"cell", "done_at", b"done_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "details", b"details", "done_at", b"done_at", "hash", b"hash", "seq", b"seq", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cell", b"_cell", "action", b"action", "actor", b"actor", "cell", b"cell", "details", b"details", "done_at", b"done_at", "hash", b"hash", "seq", b"seq", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__cell: _TypeAlias = _typing.Literal["cell"]  # noqa: Y015
+    _WhichOneofArgType__cell: _TypeAlias = _typing.Literal["_cell", b"_cell"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cell) -> _WhichOneofReturnType__cell | None: ...
 
 Global___AuditLogEntry: _TypeAlias = AuditLogEntry  # noqa: Y015
 

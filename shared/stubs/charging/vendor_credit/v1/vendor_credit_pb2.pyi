@@ -1428,19 +1428,23 @@ class VerifyVendorAuditLogRequest(_message.Message):
 
     AFTER_SEQ_FIELD_NUMBER: _builtins.int
     AFTER_HASH_FIELD_NUMBER: _builtins.int
+    CELL_FIELD_NUMBER: _builtins.int
     after_seq: _builtins.int
     """Go on after the entry of this number, which was checked before; 0 means from the first entry."""
     after_hash: _builtins.str
     """Hash of that entry in hex, as it was then."""
+    cell: _builtins.int
+    """Number of the cell whose log to check; 0 is the first, and the only one where there are no more."""
     def __init__(
         self,
         *,
         after_seq: _builtins.int = ...,
         after_hash: _builtins.str = ...,
+        cell: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_hash", b"after_hash", "after_seq", b"after_seq"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_hash", b"after_hash", "after_seq", b"after_seq", "cell", b"cell"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
