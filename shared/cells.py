@@ -62,6 +62,10 @@ class Cells:
             return list(self.all)
         return [self.all[cell] for cell in sorted({identifier % len(self.all) for identifier in identifiers})]
 
+    def apart(self, identifier: int, other: int) -> bool:
+        """Tell whether two ids are of different cells, so that no transaction can hold the rows of both."""
+        return identifier % len(self.all) != other % len(self.all)
+
     def split(self, items: Iterable[T], identifier: Callable[[T], int]) -> Mapping[int, list[T]]:
         """Return the items by the number of their cell, in order of the cells; the items of a cell stay in their order."""
         parts: defaultdict[int, list[T]] = defaultdict(list)
@@ -97,6 +101,33 @@ class Cells:
             place: answer for part, given in zip(parts.values(), answers, strict=True) for place, answer in zip(part, given, strict=True)
         }
         return [by_place[place] for place in range(len(items))]
+
+    async def find(self, look: Callable[[Database], Awaitable[Result | None]], among: Sequence[Database] | None = None) -> Result | None:
+        """Look for something in all cells, or in those `among`, side by side; return it as soon as one has it, None when none has.
+
+        Raises a cell's error only where no other has it: what may be in a cell that is out of reach is not missing.
+        """
+        databases = self.all if among is None else among
+        if len(databases) == 1:
+            return await look(databases[0])
+        looks = [asyncio.ensure_future(look(database)) for database in databases]
+        errors: list[ChargingError] = []
+        try:
+            for answer in asyncio.as_completed(looks):
+                try:
+                    found = await answer
+                except ChargingError as error:
+                    errors.append(error)
+                else:
+                    if found is not None:
+                        return found
+        finally:
+            for each in looks:
+                each.cancel()
+            await asyncio.gather(*looks, return_exceptions=True)
+        if errors:
+            raise errors[0]
+        return None
 
     async def open(self) -> None:
         """Start connecting. Does not wait: a database that comes later is used when it comes."""

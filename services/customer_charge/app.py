@@ -86,23 +86,23 @@ class CustomerChargeApp:
         self._reversal_watch = SettlementWatch(self.database, final_reversals)
         self.table = self._guards.table(
             [
-                (rpc.add_CustomerServiceServicer_to_server, CustomerServicer(self.database)),
+                (rpc.add_CustomerServiceServicer_to_server, CustomerServicer(self.cells)),
                 (
                     rpc.add_ChargeServiceServicer_to_server,
-                    ChargeServicer(self.database, self.acceptor, dry_runs, self._watch),
+                    ChargeServicer(self.cells, self.acceptor, dry_runs, self._watch),
                 ),
                 (
                     reversal_rpc.add_ReversalServiceServicer_to_server,
-                    ReversalServicer(self.database, self._reversal_watch, wake=lambda: self._reversal_waker.wake(REVERSAL_SLOT)),
+                    ReversalServicer(self.cells, self._reversal_watch, wake=lambda: self._reversal_waker.wake(REVERSAL_SLOT)),
                 ),
                 (
                     reconciliation_rpc.add_ReconciliationServiceServicer_to_server,
-                    ReconciliationServicer(self.database, self.acceptor.require_vendor),
+                    ReconciliationServicer(self.cells, self.acceptor.require_vendor),
                 ),
-                (rpc.add_BooksServiceServicer_to_server, BooksServicer(self.database, ledger)),
+                (rpc.add_BooksServiceServicer_to_server, BooksServicer(self.cells, ledger)),
                 (
                     receipts_rpc.add_ReceiptServiceServicer_to_server,
-                    ReceiptServicer(self.database, DocumentSigner(settings.keys_dir, settings.peer_name or SERVICE)),
+                    ReceiptServicer(self.cells, DocumentSigner(settings.keys_dir, settings.peer_name or SERVICE)),
                 ),
                 (events_rpc.add_EventServiceServicer_to_server, EventServicer(self.database, FeedWatch(self.database))),
                 (events_rpc.add_EventIntakeServiceServicer_to_server, EventIntakeServicer(self.database)),

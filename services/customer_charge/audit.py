@@ -10,10 +10,10 @@ from services.customer_charge.audit_logs import AuditLogs, AuditLogState
 from services.customer_charge.operations.check_books import Books, check_books
 from services.customer_charge.settings import CustomerChargeSettings
 from services.customer_charge.vendor_ledger import VendorCreditClient
-from shared.database import Database
 from shared.errors import Unavailable
 from shared.guards import peer_tokens
 from shared.settings import load_settings
+from shared.tracing.opening import open_cells
 from shared.transport.channels import open_channel
 
 TIMEOUT_SECONDS = 3_600.0
@@ -34,19 +34,19 @@ ROWS = (
 
 async def audit(settings: CustomerChargeSettings) -> tuple[Books, list[AuditLogState]]:
     """Check all books and audit logs. Raises Unavailable."""
-    database = Database(settings.database_url, settings.database_schema, pool_size=2, application_name="audit")
+    cells = open_cells(None, settings.database_url, "customer_charge", settings.cells, pool_size=2, application_name="audit")
     tokens = peer_tokens(settings, "customer_charge")
     async with (
         open_channel(settings.vendor_credit_address, settings.tls) as channel,
         open_channel(settings.identity_address, settings.tls) as identity,
     ):
-        await database.open()
+        await cells.open()
         try:
             client = VendorCreditClient(channel, lambda: tokens.token("vendor_credit"))
-            books = await check_books(database, client, timeout_seconds=TIMEOUT_SECONDS)
-            return books, await AuditLogs(database, channel, identity, tokens).check(timeout_seconds=TIMEOUT_SECONDS)
+            books = await check_books(cells, client, timeout_seconds=TIMEOUT_SECONDS)
+            return books, await AuditLogs(cells, channel, identity, tokens).check(timeout_seconds=TIMEOUT_SECONDS)
         finally:
-            await database.close()
+            await cells.close()
 
 
 def main() -> int:

@@ -10,7 +10,8 @@ from charging.vendor_credit.v1 import vendor_credit_pb2, vendor_credit_pb2_grpc
 from shared.audit_log.entries import GENESIS, LogHead
 from shared.audit_log.reading import verify_audit_log
 from shared.auth.peer_tokens import PeerTokenSource
-from shared.database import Database
+from shared.cell_numbers import schemas_of
+from shared.cells import Cells
 from shared.errors import Unavailable
 
 NO_HEADS: Mapping[str, LogHead] = {}
@@ -18,7 +19,10 @@ NO_HEADS: Mapping[str, LogHead] = {}
 
 @dataclass(frozen=True, slots=True)
 class AuditLogState:
-    """One service's audit log: its end, and what is broken, one sentence each."""
+    """One service's audit log, or that of one of its cells: its end, and what is broken, one sentence each.
+
+    `service` is the name of the schema: with the number of the cell where there are several.
+    """
 
     service: str
     head: LogHead
@@ -28,21 +32,27 @@ class AuditLogState:
 class AuditLogs:
     """The logs of the deployment."""
 
-    def __init__(self, database: Database, vendor_credit: grpc.aio.Channel, identity: grpc.aio.Channel, tokens: PeerTokenSource) -> None:
-        self._database = database
+    def __init__(self, cells: Cells, vendor_credit: grpc.aio.Channel, identity: grpc.aio.Channel, tokens: PeerTokenSource) -> None:
+        self._cells = cells
         self._vendor_credit = vendor_credit_pb2_grpc.AuditLogServiceStub(vendor_credit)
         self._identity = identity_pb2_grpc.AuditLogServiceStub(identity)
         self._tokens = tokens
 
     async def check(self, *, timeout_seconds: float, heads: Mapping[str, LogHead] = NO_HEADS) -> list[AuditLogState]:
-        """Check every log on from the end in `heads`, by service; from the start where there is none. Raises Unavailable."""
-        own = await verify_audit_log(self._database, heads.get("customer_charge", GENESIS))
-        found = [AuditLogState("customer_charge", own.head, [f"customer_charge: {own.finding}"] if own.finding else [])]
-        start = heads.get("vendor_credit", GENESIS)
-        vendor_request = vendor_credit_pb2.VerifyVendorAuditLogRequest(after_seq=start.last_seq, after_hash=_hex(start))
-        metadata = self._tokens.metadata("vendor_credit")
-        call = self._vendor_credit.VerifyVendorAuditLog(vendor_request, timeout=timeout_seconds, metadata=metadata)
-        found.append(await _state("vendor_credit", call))
+        """Check every log on from the end in `heads`, by service; from the start where there is none. Raises Unavailable.
+
+        The services in cells have the same number of them.
+        """
+        found = []
+        for name, database in zip(schemas_of("customer_charge", len(self._cells)), self._cells, strict=True):
+            own = await verify_audit_log(database, heads.get(name, GENESIS))
+            found.append(AuditLogState(name, own.head, [f"{name}: {own.finding}"] if own.finding else []))
+        for cell, name in enumerate(schemas_of("vendor_credit", len(self._cells))):
+            start = heads.get(name, GENESIS)
+            vendor_request = vendor_credit_pb2.VerifyVendorAuditLogRequest(after_seq=start.last_seq, after_hash=_hex(start), cell=cell)
+            metadata = self._tokens.metadata("vendor_credit")
+            call = self._vendor_credit.VerifyVendorAuditLog(vendor_request, timeout=timeout_seconds, metadata=metadata)
+            found.append(await _state(name, call))
         start = heads.get("gateway", GENESIS)
         identity_request = identity_pb2.VerifyIdentityAuditLogRequest(after_seq=start.last_seq, after_hash=_hex(start))
         metadata = self._tokens.metadata("gateway")

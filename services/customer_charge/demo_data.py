@@ -6,7 +6,6 @@ from services.customer_charge.operations.create_customer import create_customer
 from services.customer_charge.operations.read_customers import list_customers
 from services.customer_charge.settings import CustomerChargeSettings
 from shared.cell_numbers import cell_of, cell_of_text
-from shared.database import Database
 from shared.settings import load_settings
 from shared.tracing.opening import open_cells
 
@@ -18,11 +17,7 @@ async def make(settings: CustomerChargeSettings) -> None:
     cells = open_cells(None, settings.database_url, "customer_charge", settings.cells, pool_size=1, application_name="demo_data")
     await cells.open()
     try:
-
-        async def any_customer(database: Database) -> bool:
-            return bool(await list_customers(database, after_id=0, visible_vendors=None, phone_number="", limit=1))
-
-        if any(await cells.gather(any_customer)):
+        if await list_customers(cells, after_id=0, visible_vendors=None, phone_number="", limit=1):
             return
         for phone_number in phone_numbers(len(cells)):
             await create_customer(cells.of_text(phone_number), phone_number, [], None)

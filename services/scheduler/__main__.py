@@ -31,7 +31,7 @@ from shared.main import run
 from shared.scraped_metrics import ScrapedMetrics
 from shared.settings import load_settings
 from shared.telemetry import MetricsEndpoint, new_registry
-from shared.tracing.opening import client_spans, open_cells, open_database, open_tracing
+from shared.tracing.opening import client_spans, open_cells, open_tracing
 from shared.transport.channels import open_channel
 
 SERVICE = "scheduler"
@@ -63,9 +63,10 @@ class SchedulerApp:
         self._vendor_cells = open_cells(
             None, vendor_credit.database_url, "vendor_credit", vendor_credit.cells, pool_size=2, application_name=SERVICE
         )
-        self._charge_database = open_database(
-            self._tracing, customer_charge.database_url, customer_charge.database_schema, pool_size=2, application_name=SERVICE
+        self._charge_cells = open_cells(
+            self._tracing, customer_charge.database_url, "customer_charge", customer_charge.cells, pool_size=2, application_name=SERVICE
         )
+        self._charge_database = self._charge_cells.first
         self._channel = open_channel(customer_charge.vendor_credit_address, customer_charge.tls, client_spans(self._tracing))
         self._feed_channel = open_channel(customer_charge.customer_charge_address, customer_charge.tls)
         feed = EventFeedClient(self._feed_channel, lambda: tokens.token("customer_charge"))
@@ -82,9 +83,9 @@ class SchedulerApp:
         self._metrics = MetricsEndpoint(customer_charge, registry)
         checker = BooksChecker(
             self._vendor_cells,
-            self._charge_database,
+            self._charge_cells,
             ledger,
-            AuditLogs(self._charge_database, self._channel, self._identity_channel, tokens),
+            AuditLogs(self._charge_cells, self._channel, self._identity_channel, tokens),
             BooksMetrics(registry),
             actor=f"{PEER_PREFIX}{SERVICE}",
         )
@@ -144,7 +145,7 @@ class SchedulerApp:
     async def start(self) -> None:
         """Connect and begin."""
         await self._vendor_cells.open()
-        await self._charge_database.open()
+        await self._charge_cells.open()
         self._scheduler.start()
         self._metrics.start()
 
@@ -160,7 +161,7 @@ class SchedulerApp:
         await self._identity_channel.close()
         await self._feed_channel.close()
         await self._vendor_cells.close()
-        await self._charge_database.close()
+        await self._charge_cells.close()
         if self._tracing is not None:
             await self._tracing.close()
 

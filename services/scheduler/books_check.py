@@ -18,7 +18,6 @@ from services.vendor_credit.operations.stop_vendors import count_stopped_vendors
 from shared.audit_log.entries import LogHead
 from shared.cells import Cells
 from shared.clock import utc_now
-from shared.database import Database
 from shared.errors import Unavailable
 
 AUDIT_LOG_TIMEOUT_SECONDS = 30.0
@@ -62,7 +61,7 @@ class BooksChecker:
     """Checks the books on from where they were checked last: from durable checkpoints, the audit logs from this process's memory."""
 
     vendors: Cells
-    charges: Database
+    charges: Cells
     vendor_books: VendorBooks
     audit_logs: AuditLogs
     metrics: BooksMetrics

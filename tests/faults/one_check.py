@@ -25,7 +25,6 @@ from services.vendor_credit.settings import VendorCreditSettings
 from shared import clock
 from shared.clock import utc_now
 from shared.crash_points import arm
-from shared.database import Database
 from shared.errors import Unavailable
 from shared.guards import peer_tokens
 from shared.settings import load_settings
@@ -59,7 +58,7 @@ async def check_once() -> None:
     clock.shift_by(lambda: AHEAD)
     tokens = peer_tokens(charge_settings, "scheduler")
     vendors = open_cells(None, vendor_settings.database_url, "vendor_credit", vendor_settings.cells, pool_size=2, application_name=CHECK)
-    charges = Database(charge_settings.database_url, charge_settings.database_schema, pool_size=2, application_name=CHECK)
+    charges = open_cells(None, charge_settings.database_url, "customer_charge", charge_settings.cells, pool_size=2, application_name=CHECK)
     try:
         await vendors.open()
         await charges.open()

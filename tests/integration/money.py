@@ -184,7 +184,7 @@ class Money:
 
     async def books(self) -> Books:
         """Check all books."""
-        return await check_books(self.charges, self.ledger, timeout_seconds=60)
+        return await check_books(self.cells, self.ledger, timeout_seconds=60)
 
 
 def order(vendor_id: int, customer_id: int, amount: int, key: str | None = None) -> ChargeOrder:

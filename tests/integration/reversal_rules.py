@@ -107,7 +107,7 @@ class ReversalRules(RuleBasedStateMachine):
     def reversals_agree(self) -> None:
         """Assert that all reversals, and what the charges show of them, are what the model says. Only for a settled machine."""
         for reversal in self.model.reversals.values():
-            found = self.do(get_reversal(self.money.charges, reversal.id, None))
+            found = self.do(get_reversal(self.money.cells, reversal.id, None))
             assert (found.state, found.amount, found.available) == (
                 reversal.state,
                 reversal.amount,
@@ -115,4 +115,4 @@ class ReversalRules(RuleBasedStateMachine):
             )
         for charge in self.model.charges.values():
             done = sum(each.amount for each in self.model.reversals.values() if each.charge is charge and each.debited)
-            assert self.do(get_charge(self.money.charges, charge.id, None)).reversed_amount == done <= charge.amount
+            assert self.do(get_charge(self.money.cells, charge.id, None)).reversed_amount == done <= charge.amount

@@ -56,7 +56,7 @@ def as_owner(databases: Databases, schema: str, statement: str) -> None:
 async def check_charges(money: Money) -> NewChargesCheck:
     """Check new charges, also those of this very moment."""
     return await check_new_charges(
-        money.charges, money.ledger, _stop_nobody, now=utc_now() + timedelta(seconds=1), actor="peer:scheduler", grace=timedelta(0)
+        money.cells, money.ledger, _stop_nobody, now=utc_now() + timedelta(seconds=1), actor="peer:scheduler", grace=timedelta(0)
     )
 
 
@@ -68,7 +68,7 @@ async def charged(money: Money, vendor_id: int, customer_id: int, amount: int = 
     """Charge and settle; return the charge as it is then."""
     (accepted,) = await money.accept(order(vendor_id, customer_id, amount))
     await money.settle()
-    return await get_charge(money.charges, accepted.charge.id, None)
+    return await get_charge(money.cells, accepted.charge.id, None)
 
 
 async def test_whole_books_pass_and_are_read_once(money: Money) -> None:
@@ -171,10 +171,10 @@ async def test_stop_and_release_are_in_the_audit_log_once(money: Money) -> None:
     vendor_id, customer_id = await money.vendor(), await money.customer()
     for _ in range(2):
         await stop_vendors(money.vendors, {vendor_id: "broken"}, actor="peer:scheduler")
-        await stop_customers(money.charges, {customer_id: "broken too"}, actor="peer:scheduler")
+        await stop_customers(money.cells, {customer_id: "broken too"}, actor="peer:scheduler")
     for _ in range(2):
         await release_vendor(money.vendors, vendor_id, reason="mended", actor="user:1")
-        await release_customer(money.charges, customer_id, reason="mended too", actor="user:2")
+        await release_customer(money.cells, customer_id, reason="mended too", actor="user:2")
     for database, target, finding, reason, actor in (
         (money.vendors.of(vendor_id), f"vendor:{vendor_id}", "broken", "mended", "user:1"),
         (money.cells.of(customer_id), f"customer:{customer_id}", "broken too", "mended too", "user:2"),
@@ -210,7 +210,7 @@ async def test_a_tampered_customer_is_stopped_and_no_other(databases: Databases,
     assert list(check.customers) == [victim]
     assert check.vendors == {}
     assert (check.drift > 0) == bool(drifts)
-    assert (await get_customer(money.charges, victim, None)).stopped
+    assert (await get_customer(money.cells, victim, None)).stopped
     failed, succeeded = await charged(money, vendor_id, victim), await charged(money, vendor_id, other)
     assert (failed.state, failed.failure_reason) == (ChargeState.FAILED, STOPPED)
     assert succeeded.state == ChargeState.SUCCEEDED
@@ -243,7 +243,7 @@ async def test_what_the_services_disagree_about_is_drift_until_it_is_mended(
     assert check.drift >= AMOUNT
     again = await check_charges(money)
     assert (again.vendors, again.drift) == ({}, check.drift)
-    assert (await read_books_state(money.charges)).drift == check.drift
+    assert (await read_books_state(money.cells)).drift == check.drift
 
     with psycopg.connect(databases.admin_url, autocommit=True) as connection:
         table = tampering.partition("FROM ")[2].split()[0] if "FROM" in tampering else tampering.split()[1]
@@ -251,7 +251,7 @@ async def test_what_the_services_disagree_about_is_drift_until_it_is_mended(
         connection.execute(f"DELETE FROM {schema}.{table} WHERE {key} = '{charge.id}'".encode())
         connection.execute(f"INSERT INTO {schema}.{table} SELECT * FROM kept_{table} WHERE {key} = '{charge.id}'".encode())
     assert (await check_charges(money)).drift == 0
-    assert (await read_books_state(money.charges)).drift == 0
+    assert (await read_books_state(money.cells)).drift == 0
 
 
 async def test_a_charge_debited_while_its_customer_is_stopped_waits_for_the_release(money: Money) -> None:
@@ -265,20 +265,20 @@ async def test_a_charge_debited_while_its_customer_is_stopped_waits_for_the_rele
 
         async def debit(self, pending: Any) -> Any:
             verdicts = await ledger.debit(pending)
-            await stop_customers(money.charges, {customer_id: "broken"}, actor="peer:scheduler")
+            await stop_customers(money.cells, {customer_id: "broken"}, actor="peer:scheduler")
             return verdicts
 
     waiting, passing = await money.accept(order(vendor_id, customer_id, AMOUNT), order(vendor_id, other, AMOUNT))
     for slot in range(SLOTS):
         await settle_slot(money.charges, StopsMeanwhile(), slot, limit=100)
-    assert (await get_charge(money.charges, waiting.charge.id, None)).state == ChargeState.ACCEPTED
-    assert (await get_charge(money.charges, passing.charge.id, None)).state == ChargeState.SUCCEEDED
+    assert (await get_charge(money.cells, waiting.charge.id, None)).state == ChargeState.ACCEPTED
+    assert (await get_charge(money.cells, passing.charge.id, None)).state == ChargeState.SUCCEEDED
     await money.settle()
-    assert (await get_customer(money.charges, customer_id, None)).balance == 0
-    await release_customer(money.charges, customer_id, reason="looked into", actor="user:1")
+    assert (await get_customer(money.cells, customer_id, None)).balance == 0
+    await release_customer(money.cells, customer_id, reason="looked into", actor="user:1")
     await money.settle()
-    assert (await get_charge(money.charges, waiting.charge.id, None)).state == ChargeState.SUCCEEDED
-    assert (await get_customer(money.charges, customer_id, None)).balance == AMOUNT
+    assert (await get_charge(money.cells, waiting.charge.id, None)).state == ChargeState.SUCCEEDED
+    assert (await get_customer(money.cells, customer_id, None)).balance == AMOUNT
     books = await money.books()
     assert (books.drift, books.findings) == (0, [])
 
@@ -289,7 +289,7 @@ async def test_the_metrics_tell_of_a_broken_account(databases: Databases, money:
     await charged(money, vendor_id, customer_id)
     registry = CollectorRegistry()
     logs: Any = SimpleNamespace(check=_no_logs)
-    checker = BooksChecker(money.vendors, money.charges, money.ledger, logs, BooksMetrics(registry), actor="peer:scheduler")
+    checker = BooksChecker(money.vendors, money.cells, money.ledger, logs, BooksMetrics(registry), actor="peer:scheduler")
 
     def shown() -> tuple[float | None, ...]:
         names = ("stopped_vendors", "findings", "drift")
@@ -300,7 +300,7 @@ async def test_the_metrics_tell_of_a_broken_account(databases: Databases, money:
     as_owner(databases, "vendor_credit", f"UPDATE vendors SET balance = balance + 1 WHERE id = {vendor_id}")
     await checker.run_once()
     assert shown() == (1, 1, 0)
-    state = await read_books_state(money.charges)
+    state = await read_books_state(money.cells)
     assert (state.stopped_vendors, len(state.findings)) == (1, 1)
     assert registry.get_sample_value("charging_books_last_check_timestamp_seconds") == pytest.approx(utc_now().timestamp(), abs=60)
 
@@ -314,10 +314,10 @@ async def test_the_alarm_does_not_wait_for_a_service_out_of_reach(databases: Dat
     vendor_id = await money.vendor(CREDIT)
     registry = CollectorRegistry()
     logs: Any = SimpleNamespace(check=nobody_answers)
-    checker = BooksChecker(money.vendors, money.charges, money.ledger, logs, BooksMetrics(registry), actor="peer:scheduler")
+    checker = BooksChecker(money.vendors, money.cells, money.ledger, logs, BooksMetrics(registry), actor="peer:scheduler")
     with pytest.raises(Unavailable):
         await checker.run_once()
-    assert (await read_books_state(money.charges)).checked_at is None
+    assert (await read_books_state(money.cells)).checked_at is None
     as_owner(databases, "vendor_credit", f"UPDATE vendors SET balance = balance + 1 WHERE id = {vendor_id}")
     with pytest.raises(Unavailable):
         await checker.run_once()

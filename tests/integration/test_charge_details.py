@@ -32,7 +32,7 @@ def noted(plain: ChargeOrder, external_id: str | None = None, metadata: dict[str
 async def listed(money: Money, **filters: Any) -> list[Charge]:
     """Return the charges that the filters leave."""
     everything = {"before_id": LAST, "vendor_ids": None, "customer_id": 0, "state": 0, "start": None, "stop": None, "limit": 100}
-    return await list_charges(money.charges, **everything | {"external_id": ""} | filters)
+    return await list_charges(money.cells, **everything | {"external_id": ""} | filters)
 
 
 async def test_notes_are_kept_beside_charges_without(money: Money) -> None:
@@ -48,7 +48,7 @@ async def test_notes_are_kept_beside_charges_without(money: Money) -> None:
     accepted = await money.accept(*orders)
     await money.settle()
     for wanted, result in zip(orders, accepted, strict=True):
-        charge = await get_charge(money.charges, wanted.charge_id, None)
+        charge = await get_charge(money.cells, wanted.charge_id, None)
         assert (result.charge.external_id, result.charge.metadata) == (wanted.external_id, wanted.metadata)
         assert (charge.amount, charge.external_id, charge.metadata) == (wanted.amount, wanted.external_id, wanted.metadata)
 

@@ -32,7 +32,7 @@ async def money(databases: Databases) -> AsyncIterator[Money]:
 
 async def charge_now(money: Money, charge_id: str) -> Charge:
     """Return the charge as it is now."""
-    return await get_charge(money.charges, charge_id, None)
+    return await get_charge(money.cells, charge_id, None)
 
 
 async def test_a_charge_moves_its_amount_from_vendor_to_customer(money: Money) -> None:
@@ -43,7 +43,7 @@ async def test_a_charge_moves_its_amount_from_vendor_to_customer(money: Money) -
     assert await money.settle() == 1
     assert (await charge_now(money, accepted.charge.id)).state == ChargeState.SUCCEEDED
     assert (await get_vendor(money.vendors, vendor_id)).balance == 700
-    assert (await get_customer(money.charges, customer_id, None)).balance == 300
+    assert (await get_customer(money.cells, customer_id, None)).balance == 300
 
 
 async def test_a_charge_beyond_credit_fails_and_a_lower_one_behind_it_succeeds(money: Money) -> None:
@@ -84,7 +84,7 @@ async def test_a_key_makes_one_charge_whatever_is_submitted_in_parallel(money: M
     assert len({result.charge.id for result in accepted}) == 1
     assert sum(not result.replayed for result in accepted) == 1
     await money.settle()
-    assert (await get_customer(money.charges, customer_id, None)).balance == 10
+    assert (await get_customer(money.cells, customer_id, None)).balance == 10
 
 
 async def test_a_key_used_with_another_amount_is_refused_and_its_companions_pass(money: Money) -> None:
@@ -118,7 +118,7 @@ async def test_workers_on_the_same_slot_with_stale_reads_change_nothing(money: M
     moved = await asyncio.gather(*[finish(money.charges, slot, each) for each in verdicts])
     assert sorted(len(each) for each in moved) == [0, 0, 0, 20]
     assert await finish(money.charges, slot, verdicts[0]) == set()
-    assert (await get_customer(money.charges, customer_id, None)).balance == 200
+    assert (await get_customer(money.cells, customer_id, None)).balance == 200
 
 
 async def test_a_refusal_stays_a_refusal_when_credit_comes_later(money: Money) -> None:

@@ -162,7 +162,7 @@ async def test_a_charge_that_repeats_another_fails(money: Money) -> None:
     accepted = await money.accept(*orders)
     assert [each.charge.allow_duplicate for each in accepted] == [False, False, True]
     await money.settle()
-    made = [await get_charge(money.charges, each.charge_id, None) for each in orders]
+    made = [await get_charge(money.cells, each.charge_id, None) for each in orders]
     assert [charge.state for charge in made] == [ChargeState.SUCCEEDED, ChargeState.FAILED, ChargeState.SUCCEEDED]
     assert made[1].failure_reason == FailureReason.DUPLICATE_CHARGE
     assert [charge.allow_duplicate for charge in made] == [False, False, True]

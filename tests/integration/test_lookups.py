@@ -49,7 +49,7 @@ async def test_customers_are_found_by_the_beginning_of_their_number_and_only_whe
 
     async def found(search: str, visible: list[int] | None = None) -> list[str]:
         customers = await read_customers.list_customers(
-            money.charges, after_id=0, visible_vendors=visible, phone_number="", search=search, limit=50
+            money.cells, after_id=0, visible_vendors=visible, phone_number="", search=search, limit=50
         )
         return [customer.phone_number for customer in customers]
 
@@ -71,11 +71,11 @@ async def test_the_entries_of_a_charge_are_found_by_its_id(money: Money) -> None
     with pytest.raises(NotFound):
         await read_vendors.find_entries(money.vendors, other_id + 1, charge_id)
 
-    assert [entry.amount for entry in await read_customers.find_entries(money.charges, customer_id, charge_id, None)] == [300]
-    assert [entry.amount for entry in await read_customers.find_entries(money.charges, customer_id, charge_id, [vendor_id])] == [300]
-    assert await read_customers.find_entries(money.charges, customer_id, str(uuid4()), None) == []
+    assert [entry.amount for entry in await read_customers.find_entries(money.cells, customer_id, charge_id, None)] == [300]
+    assert [entry.amount for entry in await read_customers.find_entries(money.cells, customer_id, charge_id, [vendor_id])] == [300]
+    assert await read_customers.find_entries(money.cells, customer_id, str(uuid4()), None) == []
     with pytest.raises(NotFound):
-        await read_customers.find_entries(money.charges, customer_id, charge_id, [other_id])
+        await read_customers.find_entries(money.cells, customer_id, charge_id, [other_id])
 
 
 async def test_a_balance_over_time_begins_with_what_was_held_and_ends_before_the_end(money: Money) -> None:

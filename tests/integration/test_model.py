@@ -204,7 +204,7 @@ class MoneyMachine(ReversalRules):
         for vendor in self.model.vendors:
             assert self.do(get_vendor(self.money.vendors, vendor.id)).balance == vendor.balance
         for customer_id, balance in self.model.customers.items():
-            assert self.do(get_customer(self.money.charges, customer_id, None)).balance == balance
+            assert self.do(get_customer(self.money.cells, customer_id, None)).balance == balance
 
     def teardown(self) -> None:
         """Settle what is left; then every charge and request is what the model says, and the books are whole."""
@@ -213,7 +213,7 @@ class MoneyMachine(ReversalRules):
         self.balances_agree()
         self.reversals_agree()
         for charge in self.model.charges.values():
-            found = self.do(get_charge(self.money.charges, charge.id, None))
+            found = self.do(get_charge(self.money.cells, charge.id, None))
             assert (found.state, found.failure_reason) == (charge.state, charge.reason)
         for request in self.model.requests.values():
             assert self.do(get_credit_request(self.money.vendors, request.id, None)).state == request.state

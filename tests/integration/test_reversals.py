@@ -55,12 +55,12 @@ async def money(unchecked: Money) -> AsyncIterator[Money]:
 
 async def now(money: Money, reversal_id: str) -> Reversal:
     """Return the reversal as it is now."""
-    return await get_reversal(money.charges, reversal_id, None)
+    return await get_reversal(money.cells, reversal_id, None)
 
 
 async def balances(money: Money, vendor_id: int, customer_id: int) -> tuple[int, int]:
     """Return what the vendor and the customer hold."""
-    vendor, customer = await get_vendor(money.vendors, vendor_id), await get_customer(money.charges, customer_id, None)
+    vendor, customer = await get_vendor(money.vendors, vendor_id), await get_customer(money.cells, customer_id, None)
     assert customer.balance is not None
     return vendor.balance, customer.balance
 
@@ -77,13 +77,13 @@ async def test_a_reversal_moves_its_amount_back_and_is_linked_both_ways(money: M
     charge_id = await money.charged(vendor_id, customer_id, 300)
     accepted = await money.reverse(charge_id, 120)
     assert (accepted.reversal.state, accepted.reversal.charge_id, accepted.replayed) == (ReversalState.ACCEPTED, charge_id, False)
-    assert (await get_charge(money.charges, charge_id, None)).reversed_amount == 0
+    assert (await get_charge(money.cells, charge_id, None)).reversed_amount == 0
     assert await money.settle_reversals() == 1
     assert (await now(money, accepted.reversal.id)).state == ReversalState.SUCCEEDED
-    charge = await get_charge(money.charges, charge_id, None)
+    charge = await get_charge(money.cells, charge_id, None)
     assert (charge.state, charge.reversed_amount) == (ChargeState.SUCCEEDED, 120)
     assert await balances(money, vendor_id, customer_id) == (820, 180)
-    entry, _ = await list_entries(money.charges, customer_id, before=None, visible_vendors=None, limit=10)
+    entry, _ = await list_entries(money.cells, customer_id, before=None, visible_vendors=None, limit=10)
     assert (entry.kind, entry.amount, entry.reference, entry.balance_after) == (2, -120, accepted.reversal.id, 180)
 
 
@@ -113,7 +113,7 @@ async def test_parallel_reversals_never_exceed_the_charge(money: Money) -> None:
     assert {getattr(result, "reason", repr(result)) for result in refused} == {"REVERSAL_EXCEEDS_CHARGE"}
     settled = await asyncio.gather(*[money.settle_reversals() for _ in range(4)])
     assert sum(settled) == len(accepted)
-    assert (await get_charge(money.charges, charge_id, None)).reversed_amount == 990
+    assert (await get_charge(money.cells, charge_id, None)).reversed_amount == 990
     assert await balances(money, vendor_id, customer_id) == (990, 4_010)
 
 
@@ -206,9 +206,9 @@ async def test_anothers_charge_and_reversal_are_as_missing(money: Money) -> None
         assert missing.value.reason == "CHARGE_NOT_FOUND"
     accepted = await money.reverse(charge_id)
     with pytest.raises(NotFound):
-        await get_reversal(money.charges, accepted.reversal.id, [vendor_id + 1])
+        await get_reversal(money.cells, accepted.reversal.id, [vendor_id + 1])
     listed = [
-        await list_reversals(money.charges, before_id=LAST, vendor_ids=[owner], charge_id=charge_id, state=0, limit=9)
+        await list_reversals(money.cells, before_id=LAST, vendor_ids=[owner], charge_id=charge_id, state=0, limit=9)
         for owner in (vendor_id, vendor_id + 1)
     ]
     assert listed == [[accepted.reversal], []]

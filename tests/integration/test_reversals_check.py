@@ -40,7 +40,7 @@ async def check(money: Money) -> NewReversalsCheck:
         await stop_vendors(money.vendors, findings, actor=ACTOR)
 
     return await check_new_reversals(
-        money.charges, money.ledger.reversals, stop, now=utc_now() + timedelta(seconds=1), actor=ACTOR, grace=timedelta(0)
+        money.cells, money.ledger.reversals, stop, now=utc_now() + timedelta(seconds=1), actor=ACTOR, grace=timedelta(0)
     )
 
 
@@ -83,7 +83,7 @@ async def test_a_reversal_under_way_shows_in_what_is_pending(databases: Database
     await money.settle()
     await money.reverse(accepted.charge.id, PART)
     as_owner(databases, "customer_charge", "UPDATE pending_reversals SET accepted_at = accepted_at - interval '1 hour', blocked = true")
-    state = await read_books_state(money.charges)
+    state = await read_books_state(money.cells)
     assert (state.pending_charges, state.pending_reversals, state.blocked_reversals) == (0, 1, 1)
     registry = CollectorRegistry()
     BooksMetrics(registry).show(state)
@@ -136,7 +136,7 @@ async def test_what_the_services_disagree_about_stops_the_vendor_and_is_drift(
     assert not (await get_vendor(money.vendors, other)).stopped
     again = await check(money)
     assert (again.vendors, again.drift, again.findings[:1]) == ({}, found.drift, found.findings[:1])
-    assert (await read_books_state(money.charges)).drift == found.drift
+    assert (await read_books_state(money.cells)).drift == found.drift
 
 
 OWN_SIDE = [
@@ -160,7 +160,7 @@ async def test_what_this_side_contradicts_itself_about_stops_the_customer(databa
     assert len(found.customers) == 1
     assert (await get_vendor(money.vendors, vendor_id)).stopped is False
     if "customer_id = customer_id + 1" not in tampering:  # else it names one that is not there
-        assert (await get_customer(money.charges, customer_id, None)).stopped
+        assert (await get_customer(money.cells, customer_id, None)).stopped
     assert (await money.books()).findings
 
 
@@ -183,7 +183,7 @@ async def test_whoever_dies_before_the_vendor_is_stopped_finds_it_anew(databases
 
     with pytest.raises(asyncio.CancelledError):
         await check_new_reversals(
-            money.charges, money.ledger.reversals, die, now=utc_now() + timedelta(seconds=1), actor=ACTOR, grace=timedelta(0)
+            money.cells, money.ledger.reversals, die, now=utc_now() + timedelta(seconds=1), actor=ACTOR, grace=timedelta(0)
         )
     assert list((await check(money)).vendors) == [vendor_id]
     assert (await get_vendor(money.vendors, vendor_id)).stopped

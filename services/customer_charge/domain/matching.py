@@ -18,7 +18,8 @@ class OwnFacts:
     """What this service says of a charge, its customer entry and the entry in front of that; amount in minor units.
 
     `entry`: there is a customer entry for the charge. `entry_fits`: it says the same customer, vendor and amount. `entry_linked`: its
-    balance_after follows from the entry in front of it. Without an entry the last two are False.
+    balance_after follows from the entry in front of it. Without an entry the last two are False. `apart`: the customer lives in another
+    cell than the vendor, so that it is credited before the charge is final, and not in one transaction.
     """
 
     id: str
@@ -29,17 +30,19 @@ class OwnFacts:
     entry: bool
     entry_fits: bool
     entry_linked: bool
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TheirFacts:
-    """What the vendor ledger decided about a charge; amount in minor units. `posted`: a debit has its entry."""
+    """What the vendor ledger decided about a charge; amount in minor units. `posted`: a debit has its entry. `twice`: in two cells."""
 
     vendor_id: int
     amount: int
     debited: bool
     refused: bool
     posted: bool = True
+    twice: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +67,27 @@ def compare(own: OwnFacts, theirs: TheirFacts | None) -> Mismatch | None:
 
 
 def _vendor_side(own: OwnFacts, theirs: TheirFacts | None) -> str | None:
+    credited = own.apart and own.entry and own.state == ChargeState.ACCEPTED
     if theirs is None:
+        if credited:
+            return "it was credited to the customer, and the vendor ledger decided nothing"
         return None if own.state == ChargeState.ACCEPTED else "it is final, and the vendor ledger decided nothing"
+    if theirs.twice:
+        return "the vendor ledger decided about it in two cells"
     if (theirs.vendor_id, theirs.amount) != (own.vendor_id, own.amount):
         return "the vendor ledger decided about another vendor or amount"
     if (own.state == ChargeState.SUCCEEDED and not theirs.debited) or (own.state == ChargeState.FAILED and not theirs.refused):
         return "its state and the vendor ledger's decision disagree"
+    if credited and not theirs.debited:
+        return "it was credited to the customer, and the vendor was not debited"
     if theirs.debited and not theirs.posted:
         return "it was debited by decision, and no entry took it from the vendor"
     return None
 
 
 def _customer_side(own: OwnFacts) -> str | None:
-    if own.entry != (own.state == ChargeState.SUCCEEDED):
+    on_its_way = own.apart and own.state == ChargeState.ACCEPTED
+    if own.entry != (own.state == ChargeState.SUCCEEDED) and not on_its_way:
         return "its state and its customer entry disagree"
     if own.entry and not own.entry_fits:
         return "its customer entry is of another customer, vendor or amount"

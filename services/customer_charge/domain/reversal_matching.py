@@ -11,7 +11,8 @@ class OwnReversal:
     """What this service says of a reversal, its customer entry, the entry in front of that, and its charge; amount in minor units.
 
     `debited` is what the reversal says of its customer, `entry` whether there is an entry for it; `entry_fits` and `entry_linked` as for
-    charges. `pending`: it has a pending row. `counted`: its charge's sums are those of all its reversals.
+    charges. `pending`: it has a pending row. `counted`: its charge's sums are those of all its reversals. `apart`: the customer lives in
+    another cell than the vendor, so that it is debited before the reversal says so, and not in one transaction.
     """
 
     id: str
@@ -26,6 +27,7 @@ class OwnReversal:
     entry_fits: bool
     entry_linked: bool
     counted: bool
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,8 @@ def _debited_alike(own: OwnReversal | None, credit: TheirCredit) -> bool:
 
 
 def _own_side(own: OwnReversal) -> str | None:
-    if own.entry != own.debited or (own.debited and own.state == ReversalState.FAILED):
+    on_its_way = own.apart and own.state == ReversalState.ACCEPTED and not own.debited
+    if (own.entry != own.debited and not on_its_way) or (own.debited and own.state == ReversalState.FAILED):
         return "its state and its customer entry disagree"
     if own.entry and not own.entry_fits:
         return "its customer entry is of another customer, vendor or amount"

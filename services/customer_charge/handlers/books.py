@@ -6,7 +6,7 @@ from charging.customer_charge.v1 import customer_charge_pb2_grpc
 from services.customer_charge.operations.check_books import Books, VendorBooks, check_books
 from services.customer_charge.operations.read_books_state import BooksState, read_books_state
 from shared.call import current_call
-from shared.database import Database
+from shared.cells import Cells
 from shared.interceptors.types import Context
 from shared.times import to_timestamp
 
@@ -14,8 +14,8 @@ from shared.times import to_timestamp
 class BooksServicer(customer_charge_pb2_grpc.BooksServiceServicer):
     """Serves the books."""
 
-    def __init__(self, database: Database, vendor_books: VendorBooks) -> None:
-        self._database = database
+    def __init__(self, cells: Cells, vendor_books: VendorBooks) -> None:
+        self._cells = cells
         self._vendor_books = vendor_books
 
     async def GetBooks(self, request: pb.GetBooksRequest, context: Context) -> pb.GetBooksResponse:
@@ -23,8 +23,8 @@ class BooksServicer(customer_charge_pb2_grpc.BooksServiceServicer):
         if request.recent:
             books = Books()
         else:
-            books = await check_books(self._database, self._vendor_books, timeout_seconds=current_call().remaining_seconds())
-        message = books_message(books, await read_books_state(self._database))
+            books = await check_books(self._cells, self._vendor_books, timeout_seconds=current_call().remaining_seconds())
+        message = books_message(books, await read_books_state(self._cells))
         if request.recent:
             message.ClearField("checked_at")  # nothing was checked now; `last_check` says when it was
         return pb.GetBooksResponse(data=message)

@@ -13,7 +13,7 @@ from services.customer_charge.operations import read_charges
 from services.customer_charge.operations.resolve_charge import resolve_charge
 from services.customer_charge.settlement_watch import SettlementWatch
 from shared.call import Call, current_call
-from shared.database import Database
+from shared.cells import Cells
 from shared.errors import Unavailable
 from shared.interceptors.types import Context
 from shared.paging import encode_page_token, page_size_of
@@ -29,8 +29,8 @@ ANSWER_SECONDS = 0.25
 class ChargeServicer(customer_charge_pb2_grpc.ChargeServiceServicer):
     """Serves charges."""
 
-    def __init__(self, database: Database, acceptor: Acceptor, dry_runs: DryRuns, watch: SettlementWatch) -> None:
-        self._database = database
+    def __init__(self, cells: Cells, acceptor: Acceptor, dry_runs: DryRuns, watch: SettlementWatch) -> None:
+        self._cells = cells
         self._acceptor = acceptor
         self._dry_runs = dry_runs
         self._watch = watch
@@ -75,7 +75,7 @@ class ChargeServicer(customer_charge_pb2_grpc.ChargeServiceServicer):
         if not await self._watch.wait(charge.id, min(wait_seconds, call.remaining_seconds() - ANSWER_SECONDS)):
             return charge
         try:
-            return await read_charges.get_charge(self._database, charge.id, None)
+            return await read_charges.get_charge(self._cells, charge.id, None)
         except Unavailable:  # It is accepted, whatever can be read now.
             return charge
 
@@ -101,21 +101,21 @@ class ChargeServicer(customer_charge_pb2_grpc.ChargeServiceServicer):
     async def ResolveCharge(self, request: pb.ResolveChargeRequest, context: Context) -> pb.ResolveChargeResponse:
         """Return the charge of a key, final if that was waited for, or seal the key."""
         await self._acceptor.require_vendor(request.vendor_id)
-        charge = await resolve_charge(self._database, request.vendor_id, request.idempotency_key)
+        charge = await resolve_charge(self._cells.of(request.vendor_id), request.vendor_id, request.idempotency_key)
         if charge is not None and request.wait_seconds and charge.state == ChargeState.ACCEPTED:
             charge = await self._final(charge, request.wait_seconds, current_call())
         return pb.ResolveChargeResponse(data=resolved_message(charge))
 
     async def GetCharge(self, request: pb.GetChargeRequest, context: Context) -> pb.GetChargeResponse:
         """Return one charge."""
-        charge = await read_charges.get_charge(self._database, request.id, current_call().caller.visible_vendors)
+        charge = await read_charges.get_charge(self._cells, request.id, current_call().caller.visible_vendors)
         return pb.GetChargeResponse(data=charge_message(charge))
 
     async def ListCharges(self, request: pb.ListChargesRequest, context: Context) -> pb.ListChargesResponse:
         """List charges, newest first."""
         limit = page_size_of(request.page_size)
         found = await read_charges.list_charges(
-            self._database,
+            self._cells,
             before_id=page_token_charge(request.page_token) or LAST_CHARGE_ID,
             vendor_ids=[request.vendor_id] if request.vendor_id else current_call().caller.visible_vendors,
             customer_id=request.customer_id,

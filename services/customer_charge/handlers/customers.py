@@ -10,7 +10,7 @@ from services.customer_charge.operations.create_customer import create_customer
 from services.customer_charge.operations.stop_customers import release_customer
 from services.customer_charge.storage.customers import Customer
 from shared.call import current_call
-from shared.database import Database
+from shared.cells import Cells
 from shared.interceptors.types import Context
 from shared.paging import decode_page_token, encode_page_token, page_size_of
 from shared.principal import Role
@@ -20,19 +20,21 @@ from shared.times import to_timestamp
 class CustomerServicer(customer_charge_pb2_grpc.CustomerServiceServicer):
     """Serves customers and their ledgers. What others did with a customer is shown to operators only."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
 
     async def CreateCustomer(self, request: pb.CreateCustomerRequest, context: Context) -> pb.CreateCustomerResponse:
         """Create or find a customer."""
         caller = current_call().caller
-        customer = await create_customer(self._database, request.phone_number, sorted(caller.vendors), caller.visible_vendors)
+        customer = await create_customer(
+            self._cells.of_text(request.phone_number), request.phone_number, sorted(caller.vendors), caller.visible_vendors
+        )
         return pb.CreateCustomerResponse(data=customer_message(customer, whole=caller.role is Role.OPERATOR))
 
     async def GetCustomer(self, request: pb.GetCustomerRequest, context: Context) -> pb.GetCustomerResponse:
         """Return one customer."""
         caller = current_call().caller
-        customer = await read_customers.get_customer(self._database, request.id, caller.visible_vendors)
+        customer = await read_customers.get_customer(self._cells, request.id, caller.visible_vendors)
         return pb.GetCustomerResponse(data=customer_message(customer, whole=caller.role is Role.OPERATOR))
 
     async def ListCustomers(self, request: pb.ListCustomersRequest, context: Context) -> pb.ListCustomersResponse:
@@ -41,7 +43,7 @@ class CustomerServicer(customer_charge_pb2_grpc.CustomerServiceServicer):
         limit = page_size_of(request.page_size)
         (after_id,) = decode_page_token(request.page_token, int) or (0,)
         found = await read_customers.list_customers(
-            self._database,
+            self._cells,
             after_id=int(after_id),
             visible_vendors=caller.visible_vendors,
             phone_number=request.phone_number,
@@ -57,12 +59,12 @@ class CustomerServicer(customer_charge_pb2_grpc.CustomerServiceServicer):
         caller = current_call().caller
         whole = caller.role is Role.OPERATOR
         if request.reference:
-            found = await read_customers.find_entries(self._database, request.customer_id, request.reference, caller.visible_vendors)
+            found = await read_customers.find_entries(self._cells, request.customer_id, request.reference, caller.visible_vendors)
             return pb.ListCustomerEntriesResponse(entries=[entry_message(each, whole=whole) for each in found])
         limit = page_size_of(request.page_size)
         before = page_token_charge(request.page_token)
         found = await read_customers.list_entries(
-            self._database,
+            self._cells,
             request.customer_id,
             before=before,
             visible_vendors=caller.visible_vendors,
@@ -73,7 +75,7 @@ class CustomerServicer(customer_charge_pb2_grpc.CustomerServiceServicer):
 
     async def ReleaseCustomer(self, request: pb.ReleaseCustomerRequest, context: Context) -> pb.ReleaseCustomerResponse:
         """Let a stopped customer go on."""
-        customer = await release_customer(self._database, request.id, reason=request.reason, actor=current_call().caller.subject)
+        customer = await release_customer(self._cells, request.id, reason=request.reason, actor=current_call().caller.subject)
         return pb.ReleaseCustomerResponse(data=customer_message(customer, whole=True))
 
 

@@ -7,8 +7,8 @@ from services.customer_charge.domain.charges import Charge
 from services.customer_charge.domain.receipts import receipt_of
 from services.customer_charge.operations.read_charges import get_charge
 from shared.call import current_call
+from shared.cells import Cells
 from shared.clock import utc_now
-from shared.database import Database
 from shared.documents.signing import RECEIPT, DocumentSigner
 from shared.interceptors.types import Context
 from shared.times import to_timestamp
@@ -19,13 +19,13 @@ _REASON_PREFIX = "FAILURE_REASON_"
 class ReceiptServicer(receipts_pb2_grpc.ReceiptServiceServicer):
     """Serves receipts, signed."""
 
-    def __init__(self, database: Database, signer: DocumentSigner) -> None:
-        self._database = database
+    def __init__(self, cells: Cells, signer: DocumentSigner) -> None:
+        self._cells = cells
         self._signer = signer
 
     async def GetChargeReceipt(self, request: pb.GetChargeReceiptRequest, context: Context) -> pb.GetChargeReceiptResponse:
         """Return the receipt of a final charge."""
-        charge = await get_charge(self._database, request.id, current_call().caller.visible_vendors)
+        charge = await get_charge(self._cells, request.id, current_call().caller.visible_vendors)
         receipt = receipt_of(charge, _reason_name(charge), utc_now())
         return pb.GetChargeReceiptResponse(
             data=pb.Receipt(

@@ -11,7 +11,7 @@ from services.customer_charge.domain.charges import ChargeState
 from services.customer_charge.domain.reconciliation import Discrepancy, Kind, Ours, Row
 from services.customer_charge.operations.reconcile_charges import Page, Position, reconcile_charges
 from shared.call import current_call
-from shared.database import Database
+from shared.cells import Cells
 from shared.errors import FieldViolation, InvalidArgument, Overloaded, ResourceExhausted
 from shared.interceptors.context import CALL_ID
 from shared.interceptors.types import Context
@@ -31,9 +31,9 @@ ROWS, CHARGES = "rows", "charges"
 class ReconciliationServicer(reconciliation_pb2_grpc.ReconciliationServiceServicer):
     """Serves reconciliations, one at a time to each caller."""
 
-    def __init__(self, database: Database, require_vendor: Callable[[int], Awaitable[None]]) -> None:
+    def __init__(self, cells: Cells, require_vendor: Callable[[int], Awaitable[None]]) -> None:
         """`require_vendor` raises NotFound for a vendor that does not exist."""
-        self._database = database
+        self._cells = cells
         self._require_vendor = require_vendor
         self._running: set[str] = set()
 
@@ -47,7 +47,7 @@ class ReconciliationServicer(reconciliation_pb2_grpc.ReconciliationServiceServic
         with self._turn(current_call().caller.subject):
             rows = _rows(request)
             page = await reconcile_charges(
-                self._database,
+                self._cells.of(request.vendor_id),
                 vendor_id=request.vendor_id,
                 start=start,
                 stop=stop,

@@ -12,7 +12,7 @@ from services.customer_charge.operations import read_reversals
 from services.customer_charge.operations.reverse_charge import preview_reversal, reverse_charge
 from services.customer_charge.settlement_watch import SettlementWatch
 from shared.call import Call, current_call
-from shared.database import Database
+from shared.cells import Cells
 from shared.errors import Unavailable
 from shared.interceptors.types import Context
 from shared.paging import encode_page_token, page_size_of
@@ -25,9 +25,9 @@ LAST_REVERSAL_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 class ReversalServicer(reversal_pb2_grpc.ReversalServiceServicer):
     """Serves reversals. What tells of a customer's whole balance is shown to operators only."""
 
-    def __init__(self, database: Database, watch: SettlementWatch, *, wake: Callable[[], None]) -> None:
+    def __init__(self, cells: Cells, watch: SettlementWatch, *, wake: Callable[[], None]) -> None:
         """`watch` waits for reversals; `wake` tells the workers of one; it must neither wait nor raise."""
-        self._database = database
+        self._cells = cells
         self._watch = watch
         self._wake = wake
 
@@ -44,9 +44,9 @@ class ReversalServicer(reversal_pb2_grpc.ReversalServiceServicer):
             principal=caller.subject,
         )
         if request.dry_run:
-            await preview_reversal(self._database, order, caller.visible_vendors)
+            await preview_reversal(self._cells.first, order, caller.visible_vendors)
             return pb.ReverseChargeResponse(status=pb.REVERSAL_STATE_VALIDATED)
-        accepted = await reverse_charge(self._database, order, caller.visible_vendors)
+        accepted = await reverse_charge(self._cells.first, order, caller.visible_vendors)
         if accepted.replayed:
             call.mark_replayed()
         reversal = accepted.reversal
@@ -65,14 +65,14 @@ class ReversalServicer(reversal_pb2_grpc.ReversalServiceServicer):
         if not await self._watch.wait(reversal.id, min(wait_seconds, call.remaining_seconds() - ANSWER_SECONDS)):
             return reversal
         try:
-            return await read_reversals.get_reversal(self._database, reversal.id, None)
+            return await read_reversals.get_reversal(self._cells, reversal.id, None)
         except Unavailable:  # It is accepted, whatever can be read now.
             return reversal
 
     async def GetReversal(self, request: pb.GetReversalRequest, context: Context) -> pb.GetReversalResponse:
         """Return one reversal."""
         caller = current_call().caller
-        reversal = await read_reversals.get_reversal(self._database, request.id, caller.visible_vendors)
+        reversal = await read_reversals.get_reversal(self._cells, request.id, caller.visible_vendors)
         return pb.GetReversalResponse(data=reversal_message(reversal, whole=caller.role is Role.OPERATOR))
 
     async def ListReversals(self, request: pb.ListReversalsRequest, context: Context) -> pb.ListReversalsResponse:
@@ -80,7 +80,7 @@ class ReversalServicer(reversal_pb2_grpc.ReversalServiceServicer):
         caller = current_call().caller
         limit = page_size_of(request.page_size)
         found = await read_reversals.list_reversals(
-            self._database,
+            self._cells,
             before_id=page_token_charge(request.page_token) or LAST_REVERSAL_ID,
             vendor_ids=[request.vendor_id] if request.vendor_id else caller.visible_vendors,
             charge_id=request.charge_id or None,

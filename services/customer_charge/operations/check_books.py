@@ -12,9 +12,13 @@ from charging.vendor_credit.v1 import vendor_credit_pb2
 
 from services.customer_charge.domain.charge_ids import FIRST_ID, LAST_ID
 from services.customer_charge.operations.check_reversals import check_reversals
+from services.customer_charge.operations.match_between_cells import match_between_cells
 from services.customer_charge.operations.match_charges import DecidedCharges, match_page
 from services.customer_charge.operations.match_reversals import ReversalBooks
 from services.customer_charge.storage import audit, pending_charges
+from services.customer_charge.storage.audit import Totals
+from services.customer_charge.storage.pending_charges import Backlog
+from shared.cells import Cells
 from shared.clock import utc_now
 from shared.database import Database
 
@@ -51,16 +55,19 @@ class Books:
     checked_at: datetime = field(default_factory=utc_now)
 
 
-async def check_books(database: Database, vendor_books: VendorBooks, *, timeout_seconds: float) -> Books:
+async def check_books(cells: Cells, vendor_books: VendorBooks, *, timeout_seconds: float) -> Books:
     """Check everything and return the books. Raises Unavailable when a side is out of reach."""
     books = Books()
-    await _check_own_side(database, books)
-    await _match_charges(database, vendor_books, books)
-    reversals = await check_reversals(database, vendor_books.reversals)
+    await _check_own_side(cells, books)
+    await _match_charges(cells, vendor_books, books)
+    reversals = await check_reversals(cells, vendor_books.reversals)
     books.under_way_total += reversals.under_way_total
     books.pending_reversals = reversals.pending
     books.drift += reversals.drift
     books.findings += reversals.findings
+    if len(cells) > 1:
+        # Some of it was seen from the other side already.
+        books.findings = list(dict.fromkeys(books.findings + await match_between_cells(cells)))
     vendor_side = await vendor_books.verify_ledgers(timeout_seconds)
     books.confirmed_credit_total = vendor_side.confirmed_credit_total
     books.vendor_balance_total = vendor_side.balance_total
@@ -72,28 +79,33 @@ async def check_books(database: Database, vendor_books: VendorBooks, *, timeout_
     return books
 
 
-async def _check_own_side(database: Database, books: Books) -> None:
-    async with database.reading() as connection, connection.transaction():
-        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        totals = await audit.read_totals(connection)
-        backlog = await pending_charges.read_backlog(connection)
-        books.findings += await audit.self_findings(connection)
-    books.charges = totals.charges
-    books.customer_balance_total = totals.customer_balance_total
-    books.pending_charges = backlog.pending
-    if backlog.oldest_at is not None:
-        books.oldest_pending_ms = max(0, int((utc_now() - backlog.oldest_at).total_seconds() * 1000))
-    if backlog.blocked:
-        books.findings.append(f"{backlog.blocked} pending charges are set aside until a person has looked")
-    if totals.entry_total != totals.customer_balance_total:
-        books.findings.append(f"customer entries sum to {totals.entry_total}, balances to {totals.customer_balance_total}")
+async def _check_own_side(cells: Cells, books: Books) -> None:
+    """Check each cell against itself, in one snapshot, and add up what they hold."""
+
+    async def read(database: Database) -> tuple[Totals, Backlog, list[str]]:
+        async with database.reading() as connection, connection.transaction():
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            totals, backlog = await audit.read_totals(connection), await pending_charges.read_backlog(connection)
+            return totals, backlog, await audit.self_findings(connection, sole=len(cells) == 1)
+
+    for totals, backlog, findings in await cells.gather(read):
+        books.findings += findings
+        books.charges += totals.charges
+        books.customer_balance_total += totals.customer_balance_total
+        books.pending_charges += backlog.pending
+        if backlog.oldest_at is not None:
+            books.oldest_pending_ms = max(books.oldest_pending_ms, int((utc_now() - backlog.oldest_at).total_seconds() * 1000))
+        if backlog.blocked:
+            books.findings.append(f"{backlog.blocked} pending charges are set aside until a person has looked")
+        if totals.entry_total != totals.customer_balance_total:
+            books.findings.append(f"customer entries sum to {totals.entry_total}, balances to {totals.customer_balance_total}")
 
 
-async def _match_charges(database: Database, vendor_books: VendorBooks, books: Books) -> None:
+async def _match_charges(cells: Cells, vendor_books: VendorBooks, books: Books) -> None:
     """Every charge agrees with what was decided about it, and every debit belongs to a charge that succeeded or is under way."""
     after = FIRST_ID
     while after != LAST_ID:
-        matched = await match_page(database, vendor_books, after=after, until=LAST_ID)
+        matched = await match_page(cells, vendor_books, after=after, until=LAST_ID)
         books.under_way_total += matched.under_way_total
         books.drift += sum(mismatch.amount for mismatch in matched.mismatches)
         books.findings += [mismatch.finding for mismatch in matched.mismatches]

@@ -6,10 +6,12 @@ from datetime import datetime, timedelta
 
 from services.customer_charge.domain.charge_ids import first_id_at, id_before
 from services.customer_charge.domain.matching import Mismatch, Side
+from services.customer_charge.operations import heads, own_facts
 from services.customer_charge.operations.match_charges import DecidedCharges, match_again, match_page
 from services.customer_charge.operations.stop_customers import stop_customers
-from services.customer_charge.storage import books_check, charge_facts, stops
-from shared.database import Connection, Database
+from services.customer_charge.storage import books_check
+from shared.cells import Cells
+from shared.database import Connection
 
 GRACE = timedelta(minutes=2)
 """Charge ids are made at the door, before the charge is accepted: past every deadline and repetition of a door no id of that time can still
@@ -41,59 +43,55 @@ StopVendors = Callable[[Mapping[int, str]], Awaitable[object]]
 
 
 async def check_new_charges(
-    database: Database, decided: DecidedCharges, stop_vendors: StopVendors, *, now: datetime, actor: str, grace: timedelta = GRACE
+    cells: Cells, decided: DecidedCharges, stop_vendors: StopVendors, *, now: datetime, actor: str, grace: timedelta = GRACE
 ) -> NewChargesCheck:
     """Match the charges that became final since the last check, look at the customers concerned, and stop the accounts that are broken.
 
-    Charges are taken in order of id up to the oldest that is still under way. Raises Unavailable when a side is out of reach; what was
-    checked stays checked.
+    Charges are taken in order of id up to the oldest that is still under way, those of all cells together: how far that came, and what is
+    known to be wrong, is in the first cell. Raises Unavailable when a side or a cell is out of reach; what was checked stays checked.
     """
     check = NewChargesCheck()
-    async with database.reading() as connection:
+    async with cells.first.reading() as connection:
         last = await books_check.read_check(connection)
         known = await books_check.read_mismatches(connection)
-        until = await _frontier(connection, now - grace)
-    still = await match_again(database, decided, [mismatch.charge_id for mismatch in known])
+    until = await _frontier(cells, now - grace)
+    still = await match_again(cells, decided, [mismatch.charge_id for mismatch in known])
     mended = sorted({mismatch.charge_id for mismatch in known} - {mismatch.charge_id for mismatch in still})
     after, touched, found = last.charge_id, set[int](), list[Mismatch]()
     for _ in range(PAGES):
         if after >= until:
             break
-        matched = await match_page(database, decided, after=after, until=until)
+        matched = await match_page(cells, decided, after=after, until=until)
         check.charges += matched.charges
         touched |= matched.customers
         found += matched.mismatches
         after = matched.until
-    next_customer = await _look_at_heads(database, check, touched, last.customer_id)
+    next_customer = await _look_at_heads(cells, check, touched, last.customer_id)
     _sum_up(check, still, found)
     # First, for a mismatch that is known stops nobody any more: whoever dies here finds it anew.
-    await stop_customers(database, check.customers, actor=actor)
+    await stop_customers(cells, check.customers, actor=actor)
     await stop_vendors(check.vendors)
 
     async def work(connection: Connection) -> None:
         await books_check.write_mismatches(connection, found, mended, now)
         await books_check.move_checkpoint(connection, charge_id=after, customer_id=next_customer)
 
-    await database.transact(work)
+    await cells.first.transact(work)
     return check
 
 
-async def _frontier(connection: Connection, before: datetime) -> str:
+async def _frontier(cells: Cells, before: datetime) -> str:
     """Return the id up to which every charge is final."""
-    oldest = await charge_facts.oldest_pending(connection)
+    oldest = await own_facts.oldest_pending_charge(cells)
     latest = first_id_at(before)
     return latest if oldest is None else min(latest, id_before(oldest))
 
 
-async def _look_at_heads(database: Database, check: NewChargesCheck, touched: set[int], after_id: int) -> int:
+async def _look_at_heads(cells: Cells, check: NewChargesCheck, touched: set[int], after_id: int) -> int:
     """Look at the customers concerned and at the next ones in rotation; return where the rotation goes on."""
-    async with database.reading() as connection:
-        slice_ = await stops.next_heads(connection, after_id=after_id, limit=CUSTOMERS)
-        heads = slice_ + (await stops.heads_of(connection, touched) if touched else [])
-    for head in heads:
-        if not head.whole:
-            check.customers[head.customer_id] = f"customer {head.customer_id}: the balance is not what its ledger says"
-    return slice_[-1].customer_id if len(slice_) == CUSTOMERS else 0
+    slice_, next_customer = await heads.next_heads(cells, after_id=after_id, limit=CUSTOMERS)
+    check.customers.update(heads.findings(slice_ + await heads.heads_of(cells, touched)))
+    return next_customer
 
 
 def _sum_up(check: NewChargesCheck, known: list[Mismatch], found: list[Mismatch]) -> None:

@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from services.customer_charge.domain.charge_ids import first_id_at, id_before
 from services.customer_charge.domain.matching import Side
 from services.customer_charge.domain.reversal_matching import ReversalMismatch
+from services.customer_charge.operations import heads, own_facts
 from services.customer_charge.operations.check_new_charges import GRACE, StopVendors
 from services.customer_charge.operations.match_reversals import ReversalBooks, match_reversals_again, match_reversals_page
 from services.customer_charge.operations.stop_customers import stop_customers
-from services.customer_charge.storage import reversal_facts, reversals_check, stops
-from shared.database import Connection, Database
+from services.customer_charge.storage import reversals_check
+from shared.cells import Cells
+from shared.database import Connection
 
 PAGES = 100
 """Most pages of reversals in one check, as for charges."""
@@ -31,7 +33,7 @@ class NewReversalsCheck:
 
 
 async def check_new_reversals(
-    database: Database, vendor_books: ReversalBooks, stop_vendors: StopVendors, *, now: datetime, actor: str, grace: timedelta = GRACE
+    cells: Cells, vendor_books: ReversalBooks, stop_vendors: StopVendors, *, now: datetime, actor: str, grace: timedelta = GRACE
 ) -> NewReversalsCheck:
     """Match the reversals that became final since the last check, look at the customers concerned, and stop the accounts that are broken.
 
@@ -39,44 +41,34 @@ async def check_new_reversals(
     when a side is out of reach; what was checked stays checked.
     """
     check = NewReversalsCheck()
-    async with database.reading() as connection:
+    async with cells.first.reading() as connection:
         after = await reversals_check.read_checkpoint(connection)
         known = await reversals_check.read_mismatches(connection)
-        oldest = await reversal_facts.oldest_pending(connection)
+    oldest = await own_facts.oldest_pending_reversal(cells)
     until = first_id_at(now - grace) if oldest is None else min(first_id_at(now - grace), id_before(oldest))
-    still = await match_reversals_again(database, vendor_books, [mismatch.reversal_id for mismatch in known])
+    still = await match_reversals_again(cells, vendor_books, [mismatch.reversal_id for mismatch in known])
     mended = sorted({mismatch.reversal_id for mismatch in known} - {mismatch.reversal_id for mismatch in still})
     touched, found = set[int](), list[ReversalMismatch]()
     for _ in range(PAGES):
         if after >= until:
             break
-        matched = await match_reversals_page(database, vendor_books, after=after, until=until)
+        matched = await match_reversals_page(cells, vendor_books, after=after, until=until)
         check.reversals += matched.reversals
         touched |= matched.customers
         found += matched.mismatches
         after = matched.until
-    await _look_at_heads(database, check, touched)
+    check.customers.update(heads.findings(await heads.heads_of(cells, touched)))
     _sum_up(check, still, found)
     # First, as for charges: whoever dies here finds it anew.
-    await stop_customers(database, check.customers, actor=actor)
+    await stop_customers(cells, check.customers, actor=actor)
     await stop_vendors(check.vendors)
 
     async def work(connection: Connection) -> None:
         await reversals_check.write_mismatches(connection, found, mended, now)
         await reversals_check.move_checkpoint(connection, after)
 
-    await database.transact(work)
+    await cells.first.transact(work)
     return check
-
-
-async def _look_at_heads(database: Database, check: NewReversalsCheck, touched: set[int]) -> None:
-    if not touched:
-        return
-    async with database.reading() as connection:
-        heads = await stops.heads_of(connection, touched)
-    for head in heads:
-        if not head.whole:
-            check.customers[head.customer_id] = f"customer {head.customer_id}: the balance is not what its ledger says"
 
 
 def _sum_up(check: NewReversalsCheck, known: list[ReversalMismatch], found: list[ReversalMismatch]) -> None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from services.customer_charge.domain.charge_ids import FIRST_ID, LAST_ID
 from services.customer_charge.operations.match_reversals import ReversalBooks, match_reversals_page
 from services.customer_charge.storage import reversal_audit
+from services.customer_charge.storage.reversal_audit import ReversalBacklog
+from shared.cells import Cells
 from shared.database import Database
 
 
@@ -18,13 +20,13 @@ class ReversalReport:
     findings: list[str] = field(default_factory=list)
 
 
-async def check_reversals(database: Database, vendor_books: ReversalBooks) -> ReversalReport:
+async def check_reversals(cells: Cells, vendor_books: ReversalBooks) -> ReversalReport:
     """Check all reversals. Raises Unavailable when a side is out of reach."""
     report = ReversalReport()
-    await _check_own_side(database, report)
+    await _check_own_side(cells, report)
     after = FIRST_ID
     while after != LAST_ID:
-        matched = await match_reversals_page(database, vendor_books, after=after, until=LAST_ID)
+        matched = await match_reversals_page(cells, vendor_books, after=after, until=LAST_ID)
         report.under_way_total += matched.under_way_total
         report.drift += sum(mismatch.amount for mismatch in matched.mismatches)
         report.findings += [mismatch.finding for mismatch in matched.mismatches]
@@ -33,11 +35,15 @@ async def check_reversals(database: Database, vendor_books: ReversalBooks) -> Re
     return report
 
 
-async def _check_own_side(database: Database, report: ReversalReport) -> None:
-    async with database.reading() as connection, connection.transaction():
-        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        backlog = await reversal_audit.read_backlog(connection)
-        report.findings += await reversal_audit.self_findings(connection)
-    report.pending = backlog.pending
-    if backlog.blocked:
-        report.findings.append(f"{backlog.blocked} pending reversals are set aside until a person has looked")
+async def _check_own_side(cells: Cells, report: ReversalReport) -> None:
+    async def read(database: Database) -> tuple[ReversalBacklog, list[str]]:
+        async with database.reading() as connection, connection.transaction():
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            backlog = await reversal_audit.read_backlog(connection)
+            return backlog, await reversal_audit.self_findings(connection, sole=len(cells) == 1)
+
+    for backlog, findings in await cells.gather(read):
+        report.findings += findings
+        report.pending += backlog.pending
+        if backlog.blocked:
+            report.findings.append(f"{backlog.blocked} pending reversals are set aside until a person has looked")

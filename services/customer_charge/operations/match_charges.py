@@ -6,7 +6,7 @@ only what survives is a mismatch.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from charging.vendor_credit.v1 import vendor_credit_pb2
@@ -14,8 +14,8 @@ from charging.vendor_credit.v1 import vendor_credit_pb2
 from services.customer_charge.domain.charge_ids import LAST_ID, id_before
 from services.customer_charge.domain.charges import ChargeState
 from services.customer_charge.domain.matching import Mismatch, OwnFacts, Side, TheirFacts, compare
-from services.customer_charge.storage import charge_facts
-from shared.database import Database
+from services.customer_charge.operations import own_facts
+from shared.cells import Cells
 
 PAGE = 5_000
 """Charges matched at a time: a few hundred kilobytes in memory and on the wire."""
@@ -47,46 +47,40 @@ class Matched:
     customers: set[int] = field(default_factory=set)
 
 
-async def match_page(database: Database, decided: DecidedCharges, *, after: str, until: str) -> Matched:
+async def match_page(cells: Cells, decided: DecidedCharges, *, after: str, until: str) -> Matched:
     """Match the charges of one page from (after, until]; `matched.until` is `until` when that was the last one.
 
     Raises Unavailable when a side is out of reach.
     """
-    async with database.reading() as connection:
-        page = await charge_facts.list_facts(connection, after=after, until=until, limit=PAGE)
-    matched = Matched(page[-1].id if len(page) == PAGE else until, charges=len(page))
+    page, end = await own_facts.list_charges(cells, after=after, until=until, limit=PAGE)
+    matched = Matched(end, charges=len(page))
     theirs = await _their_facts(decided, [own.id for own in page])
     debits, unposted = await _debits(decided, after=after, until=matched.until)
     suspects = [own.id for own in page if compare(own, _with_posting(own.id, theirs, unposted)) is not None]
     suspects += sorted(debits.keys() - {own.id for own in page})
     idle = [own.id for own in page if own.state == ChargeState.ACCEPTED]
-    matched.mismatches = await match_again(database, decided, suspects + idle, unposted)
+    matched.mismatches = await match_again(cells, decided, suspects + idle, unposted)
     matched.customers = {own.customer_id for own in page if own.entry}
     wrong = {mismatch.charge_id for mismatch in matched.mismatches}
     matched.under_way_total = sum(
-        own.amount for own in page if own.state == ChargeState.ACCEPTED and own.id in debits and own.id not in wrong
+        own.amount for own in page if own.state == ChargeState.ACCEPTED and not own.entry and own.id in debits and own.id not in wrong
     )
     return matched
 
 
-async def match_again(
-    database: Database, decided: DecidedCharges, charge_ids: Sequence[str], unposted: set[str] | None = None
-) -> list[Mismatch]:
+async def match_again(cells: Cells, decided: DecidedCharges, charge_ids: Sequence[str], unposted: set[str] | None = None) -> list[Mismatch]:
     """Read these charges once more, this side first, and return those that the books disagree about.
 
     `unposted` are debits that no entry took from the vendor; None asks for them again.
     """
     if not charge_ids:
         return []
-    async with database.reading() as connection:
-        own = await charge_facts.get_facts(connection, charge_ids)
-        idle = [facts.id for facts in own.values() if facts.state == ChargeState.ACCEPTED]
-        with_work = await charge_facts.with_work(connection, idle)
-    workless = set(idle) - with_work
+    own = await own_facts.get_charges(cells, charge_ids)
+    idle = [facts.id for facts in own.values() if facts.state == ChargeState.ACCEPTED]
+    workless = set(idle) - await own_facts.with_work(cells, idle)
     if workless:
         # Settled between the two statements: then it is final now. What is not has no work left that would ever settle it.
-        async with database.reading() as connection:
-            own |= await charge_facts.get_facts(connection, sorted(workless))
+        own |= await own_facts.get_charges(cells, sorted(workless))
     theirs = await _their_facts(decided, charge_ids)
     if unposted is None:
         unposted = set()
@@ -115,15 +109,16 @@ def _judge(charge_id: str, own: OwnFacts | None, theirs: TheirFacts | None, work
 async def _their_facts(decided: DecidedCharges, charge_ids: Sequence[str]) -> dict[str, TheirFacts]:
     if not charge_ids:
         return {}
-    return {
-        each.charge_id: TheirFacts(
+    found: dict[str, TheirFacts] = {}
+    for each in await decided.decisions(charge_ids):
+        found[each.charge_id] = TheirFacts(
             each.vendor_id,
             each.amount,
             debited=each.outcome == vendor_credit_pb2.DEBIT_OUTCOME_DEBITED,
             refused=each.outcome == vendor_credit_pb2.DEBIT_OUTCOME_REFUSED,
+            twice=each.charge_id in found,
         )
-        for each in await decided.decisions(charge_ids)
-    }
+    return found
 
 
 async def _debits(decided: DecidedCharges, *, after: str, until: str) -> tuple[dict[str, int], set[str]]:
@@ -143,4 +138,4 @@ def _with_posting(charge_id: str, theirs: dict[str, TheirFacts], unposted: set[s
     facts = theirs.get(charge_id)
     if facts is None or charge_id not in unposted:
         return facts
-    return TheirFacts(facts.vendor_id, facts.amount, facts.debited, facts.refused, posted=False)
+    return replace(facts, posted=False)

@@ -10,10 +10,10 @@ from typing import Protocol
 
 from charging.vendor_credit.v1 import reversal_credit_pb2
 
-from services.customer_charge.domain.reversal_matching import OwnReversal, ReversalMismatch, TheirCredit, compare_reversal
+from services.customer_charge.domain.reversal_matching import ReversalMismatch, TheirCredit, compare_reversal
 from services.customer_charge.domain.reversals import ReversalState
-from services.customer_charge.storage import reversal_facts
-from shared.database import Database
+from services.customer_charge.operations import own_facts
+from shared.cells import Cells
 
 PAGE = 5_000
 """Reversals matched at a time: a few hundred kilobytes in memory and on the wire."""
@@ -45,14 +45,13 @@ class MatchedReversals:
     customers: set[int] = field(default_factory=set)
 
 
-async def match_reversals_page(database: Database, vendor_books: ReversalBooks, *, after: str, until: str) -> MatchedReversals:
+async def match_reversals_page(cells: Cells, vendor_books: ReversalBooks, *, after: str, until: str) -> MatchedReversals:
     """Match the reversals of one page from (after, until]; `matched.until` is `until` when that was the last one.
 
     Raises Unavailable when a side is out of reach.
     """
-    async with database.reading() as connection:
-        page = await reversal_facts.list_facts(connection, after=after, until=until, limit=PAGE)
-    matched = MatchedReversals(page[-1].id if len(page) == PAGE else until, reversals=len(page))
+    page, end = await own_facts.list_reversals(cells, after=after, until=until, limit=PAGE)
+    matched = MatchedReversals(end, reversals=len(page))
     credits_made = await _credits(vendor_books, after=after, until=matched.until)
     own = {each.id: each for each in page}
     suspects = [
@@ -60,7 +59,7 @@ async def match_reversals_page(database: Database, vendor_books: ReversalBooks, 
         for reversal_id in sorted(own.keys() | credits_made.keys())
         if compare_reversal(reversal_id, own.get(reversal_id), credits_made.get(reversal_id)) is not None
     ]
-    matched.mismatches = await match_reversals_again(database, vendor_books, suspects)
+    matched.mismatches = await match_reversals_again(cells, vendor_books, suspects)
     matched.customers = {each.customer_id for each in page if each.entry}
     matched.under_way_total = sum(
         each.amount for each in page if each.state == ReversalState.ACCEPTED and each.entry and each.id not in credits_made
@@ -68,19 +67,19 @@ async def match_reversals_page(database: Database, vendor_books: ReversalBooks, 
     return matched
 
 
-async def match_reversals_again(database: Database, vendor_books: ReversalBooks, reversal_ids: Sequence[str]) -> list[ReversalMismatch]:
+async def match_reversals_again(cells: Cells, vendor_books: ReversalBooks, reversal_ids: Sequence[str]) -> list[ReversalMismatch]:
     """Read these reversals once more and return those that the books disagree about. Raises Unavailable."""
     found: list[ReversalMismatch] = []
     for start in range(0, len(reversal_ids), PAGE):
-        found += await _match_again(database, vendor_books, reversal_ids[start : start + PAGE])
+        found += await _match_again(cells, vendor_books, reversal_ids[start : start + PAGE])
     return found
 
 
-async def _match_again(database: Database, vendor_books: ReversalBooks, reversal_ids: Sequence[str]) -> list[ReversalMismatch]:
-    before = await _own_facts(database, reversal_ids)
+async def _match_again(cells: Cells, vendor_books: ReversalBooks, reversal_ids: Sequence[str]) -> list[ReversalMismatch]:
+    before = await own_facts.get_reversals(cells, reversal_ids)
     credits_made = {each.reversal_id: _theirs(each) for each in await vendor_books.get_credits(reversal_ids)}
     # A credit is held against what is here after it, the lack of one against what was here before.
-    after = await _own_facts(database, sorted(credits_made))
+    after = await own_facts.get_reversals(cells, sorted(credits_made))
     found = []
     for reversal_id in reversal_ids:
         credit = credits_made.get(reversal_id)
@@ -88,13 +87,6 @@ async def _match_again(database: Database, vendor_books: ReversalBooks, reversal
         if mismatch is not None:
             found.append(mismatch)
     return found
-
-
-async def _own_facts(database: Database, reversal_ids: Sequence[str]) -> dict[str, OwnReversal]:
-    if not reversal_ids:
-        return {}
-    async with database.reading() as connection:
-        return await reversal_facts.get_facts(connection, reversal_ids)
 
 
 async def _credits(vendor_books: ReversalBooks, *, after: str, until: str) -> dict[str, TheirCredit]:

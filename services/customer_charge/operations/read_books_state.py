@@ -1,9 +1,13 @@
 """Read what is pending and stopped now, and what the check of each minute found last: at once, however large the books are."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from services.customer_charge.storage import books_check, pending_charges, reversal_audit, reversals_check, stops
+from services.customer_charge.storage.pending_charges import Backlog
+from services.customer_charge.storage.reversal_audit import ReversalBacklog
+from shared.cells import Cells
 from shared.clock import utc_now
 from shared.database import Database
 
@@ -25,30 +29,47 @@ class BooksState:
     findings: list[str]
 
 
-async def read_books_state(database: Database) -> BooksState:
-    """Return the state."""
-    async with database.reading() as connection:
-        charges = await pending_charges.read_backlog(connection)
-        reversals = await reversal_audit.read_backlog(connection)
+async def read_books_state(cells: Cells) -> BooksState:
+    """Return the state: sums over the cells, and the check, which is one. Raises Unavailable."""
+    states = await cells.gather(_read_cell)
+    async with cells.first.reading() as connection:
         check = await books_check.read_check(connection)
         amounts = [mismatch.amount for mismatch in await books_check.read_mismatches(connection)]
         amounts += [mismatch.amount for mismatch in await reversals_check.read_mismatches(connection)]
-        stopped_customers = await stops.count_stopped(connection)
     now = utc_now()
+    charges, reversals = [state.charges for state in states], [state.reversals for state in states]
     return BooksState(
-        pending_charges=charges.pending,
-        blocked_charges=charges.blocked,
-        oldest_pending_ms=_age_ms(charges.oldest_at, now),
-        pending_reversals=reversals.pending,
-        blocked_reversals=reversals.blocked,
-        oldest_pending_reversal_ms=_age_ms(reversals.oldest_at, now),
+        pending_charges=sum(each.pending for each in charges),
+        blocked_charges=sum(each.blocked for each in charges),
+        oldest_pending_ms=_age_ms([each.oldest_at for each in charges], now),
+        pending_reversals=sum(each.pending for each in reversals),
+        blocked_reversals=sum(each.blocked for each in reversals),
+        oldest_pending_reversal_ms=_age_ms([each.oldest_at for each in reversals], now),
         stopped_vendors=check.stopped_vendors,
-        stopped_customers=stopped_customers,
+        stopped_customers=sum(state.stopped_customers for state in states),
         checked_at=check.checked_at,
         drift=sum(amounts),
         findings=check.findings,
     )
 
 
-def _age_ms(moment: datetime | None, now: datetime) -> int:
-    return 0 if moment is None else max(0, int((now - moment).total_seconds() * 1000))
+@dataclass(frozen=True, slots=True)
+class _CellState:
+    charges: Backlog
+    reversals: ReversalBacklog
+    stopped_customers: int
+
+
+async def _read_cell(database: Database) -> _CellState:
+    async with database.reading() as connection:
+        return _CellState(
+            await pending_charges.read_backlog(connection),
+            await reversal_audit.read_backlog(connection),
+            await stops.count_stopped(connection),
+        )
+
+
+def _age_ms(oldest: Sequence[datetime | None], now: datetime) -> int:
+    """Return the age of the oldest of the cells' oldest, 0 where there is none."""
+    moment = min((each for each in oldest if each is not None), default=now)
+    return max(0, int((now - moment).total_seconds() * 1000))
