@@ -9,6 +9,9 @@ RIGHT = {2, 5, 6}
 DECIMALS_BELOW = 100
 """Smaller numbers are shown with decimals."""
 
+OTHER_SYSTEMS = frozenset({"processes_2", "cells_4"})
+"""Rows with a system of their own, whose memory does not go on from that of the rows before."""
+
 
 def table(lines: Sequence[Line]) -> str:
     """Return the table of all figures."""
@@ -35,7 +38,7 @@ def cpu_table(rows: Sequence[Row]) -> str:
 
 def memory_table(rows: Sequence[Row]) -> str:
     """Return the memory of each process in MiB before the first and after the last row that the first system ran."""
-    measured = [row for row in rows if "memory_mib_before" in row.details and row.name != "processes_2"]
+    measured = [row for row in rows if "memory_mib_before" in row.details and row.name not in OTHER_SYSTEMS]
     if not measured:
         return ""
     before, after = measured[0].details["memory_mib_before"], measured[-1].details["memory_mib_after"]

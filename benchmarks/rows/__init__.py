@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from benchmarks.bench import Bench
 from benchmarks.figures import Row
-from benchmarks.rows import bulk, growth, lone, open_loop, processes, rest, rpc
+from benchmarks.rows import bulk, cells, growth, lone, open_loop, processes, rest, rpc
 
 RowFunction = Callable[[Bench], Row]
 
@@ -22,6 +22,7 @@ ROWS: Mapping[str, RowFunction] = {
     "open_half": open_loop.open_half,
     "overload": open_loop.overload,
     "processes_2": processes.processes_2,
+    "cells_4": cells.cells_4,
     "growth": growth.growth,
 }
 

@@ -5,11 +5,14 @@ This row is the last, so "before" means with the charges of the rows before it.
 
 from dataclasses import replace
 
+from psycopg import sql
+
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure, Row
 from benchmarks.rows.bulk import ITEMS, bulk_plan
 from benchmarks.rows.rest import run_http
 from benchmarks.rows.rpc import run_grpc
+from benchmarks.settlement import over_cells
 
 CONNECTIONS = 256
 FILL_SECONDS_MAX = 7_200.0
@@ -33,6 +36,7 @@ def growth(bench: Bench) -> Row:
 
 
 def _charges(bench: Bench) -> int:
-    row = bench.connection.execute("SELECT count(*) FROM customer_charge.charges").fetchone()
+    charges = over_cells(bench.connection, "SELECT id FROM {schema}.charges")
+    row = bench.connection.execute(sql.SQL("SELECT count(*) FROM ({}) AS charges").format(charges)).fetchone()
     assert row is not None  # noqa: S101 - an aggregate always returns a row
     return int(str(row[0]))
