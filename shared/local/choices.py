@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import quote
 
-from shared.database_setup import SERVICES, ServiceDatabase
+from shared.database_setup import SERVICES, ServiceDatabase, cells_from_environment
 from shared.local.ports import LOOPBACK, free_port, free_range, port_near
 from shared.local.postgres import ADMIN
 from shared.local.processes import COUNT_SETTING, PROGRAMS, instances_of
@@ -68,6 +68,11 @@ class Choices:
         )
 
     @property
+    def cells(self) -> int:
+        """Return the number of cells."""
+        return cells_from_environment(self.settings)
+
+    @property
     def database_passwords(self) -> dict[str, str]:
         """Return the password of every service's runtime role."""
         return {service: self.secrets[name] for service, name in PASSWORD_NAMES.items()}
@@ -125,6 +130,10 @@ def choose(state: Path, environment: Mapping[str, str], secrets: Mapping[str, st
     one, so that any number of stacks may run.
     """
     database_url = environment.get("DATABASE_URL", "")
+    try:
+        cells_from_environment(environment)
+    except ValueError as error:
+        raise BadChoice(str(error)) from None
     # Demo users have known passwords: in a database of the user's own they are made only when asked for.
     profile = environment.get("CHARGING_PROFILE") or ("production" if database_url else "development")
     host = environment.get("CHARGING_HOST") or LOOPBACK

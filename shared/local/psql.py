@@ -1,4 +1,8 @@
-"""`make psql`: open psql on the running stack's database, as the administrator or with SERVICE=vendor_credit as that service's role."""
+"""`make psql`: open psql on the running stack's database, as the administrator or with SERVICE=vendor_credit as that service's role.
+
+Of several cells a service's role sees the tables of the first by their names, and those of another, say `vendor_credit_01.vendors`, with
+the schema's.
+"""
 
 import os
 import shutil

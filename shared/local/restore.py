@@ -17,12 +17,13 @@ from pathlib import Path
 
 import psycopg
 
+from shared.database_cells import CellsChanged
 from shared.local.base_backup import find_damage
 from shared.local.binaries import EngineMissing
 from shared.local.choices import SECRET_NAMES, BadChoice, Choices, choose
 from shared.local.confine import NOBODY
 from shared.local.engine import EngineFailed
-from shared.local.env_file import keep_secrets
+from shared.local.env_file import keep_secrets, read_env_file
 from shared.local.folder_lock import FolderInUse, FolderLock
 from shared.local.ports import free_port
 from shared.local.postgres import DURABLE_SETTINGS, Postgres
@@ -32,10 +33,24 @@ from shared.local.state_folder import state_folder
 from shared.local.supervision import ROOT, SupervisionFailed
 from shared.local.wal_archive import BACKUP_DIR_SETTING, NoBackup, choose_backup, remember_origin, restore_command, secrets_beside
 
+CELLS_SETTING = "CHARGING_CELLS"
+"""What the stack of the folder was told goes for the restored one, unless something else is said."""
+
 AUDIT_PROGRAMS = tuple(program for program in PROGRAMS if program.name in {"vendor_credit", "customer_charge", "gateway"})
 """Who the audit asks, and no worker and no scheduler: nothing is settled, sent or expired."""
 
-FAILURES = (BadChoice, EngineFailed, EngineMissing, FolderInUse, NoBackup, OSError, StackFailed, SupervisionFailed, psycopg.Error)
+FAILURES = (
+    BadChoice,
+    CellsChanged,
+    EngineFailed,
+    EngineMissing,
+    FolderInUse,
+    NoBackup,
+    OSError,
+    StackFailed,
+    SupervisionFailed,
+    psycopg.Error,
+)
 
 
 class RecoveringPostgres(Postgres):
@@ -133,7 +148,9 @@ def main() -> int:
         copy = restore_data(state, backups, target)
         lock.release()
         print(f"restored from {copy}; checking the books", flush=True)
-        environment = {name: value for name, value in os.environ.items() if name not in {BACKUP_DIR_SETTING, "DATABASE_URL"}}
+        known = read_env_file(state / "env")
+        environment = {name: known[name] for name in (CELLS_SETTING,) if name in known}
+        environment |= {name: value for name, value in os.environ.items() if name not in {BACKUP_DIR_SETTING, "DATABASE_URL"}}
         status = audit_restored(choose(state, environment, keep_secrets(state / "secrets", SECRET_NAMES), known_ports=False))
     except FAILURES as error:
         print(f"not restored: {error}", file=sys.stderr)

@@ -9,6 +9,7 @@ from types import FrameType
 
 import psycopg
 
+from shared.database_cells import CellsChanged
 from shared.database_migrations import MigrationFailed
 from shared.local.binaries import EngineMissing
 from shared.local.choices import SECRET_NAMES, SERVER_PORTS, BadChoice, Choices, choose
@@ -26,7 +27,18 @@ FOLLOW_SECONDS = 0.2
 """How often logs are shown and the engines looked after: soon enough for a reader, and no load."""
 
 
-FAILURES = (BadChoice, EngineFailed, EngineMissing, FolderInUse, MigrationFailed, NoBackup, StackFailed, SupervisionFailed, psycopg.Error)
+FAILURES = (
+    BadChoice,
+    CellsChanged,
+    EngineFailed,
+    EngineMissing,
+    FolderInUse,
+    MigrationFailed,
+    NoBackup,
+    StackFailed,
+    SupervisionFailed,
+    psycopg.Error,
+)
 """What may keep a stack from starting; each says why in a sentence."""
 
 

@@ -125,7 +125,9 @@ class Stack:
             with psycopg.connect(self.postgres.url(), autocommit=True) as connection:
                 if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone() is None:
                     connection.execute(f"CREATE DATABASE {DATABASE}".encode())
-        set_up_database(self.choices.admin_url, self.choices.database_passwords, migrations_root=self.migrations_root)
+        set_up_database(
+            self.choices.admin_url, self.choices.database_passwords, cells=self.choices.cells, migrations_root=self.migrations_root
+        )
         write_peer_keys(self.state / "keys")
         write_env_file(self.state / "env", self.environment)
         if self.choices.profile == "development":

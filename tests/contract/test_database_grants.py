@@ -45,7 +45,7 @@ every_service = pytest.mark.parametrize("service", SERVICES)
 @pytest.fixture(scope="module", autouse=True)
 def _set_up_in_place(module_databases: Databases) -> None:
     """Set the database up as an upgrade would: a clone gets the tables of its template, but not the rights on the database itself."""
-    set_up_database(module_databases.admin_url, PASSWORDS)
+    set_up_database(module_databases.admin_url, PASSWORDS, cells=module_databases.cells)
 
 
 def tables_of(databases: Databases, service: str) -> list[str]:

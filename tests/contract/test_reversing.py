@@ -7,6 +7,7 @@ import httpx
 import psycopg
 from charging.customer_charge.v1 import reversal_pb2
 
+from shared.cell_numbers import schema_of
 from tests.contract.world import CHARGE, MISSING_CHARGE, REVERSALS, World
 
 
@@ -98,7 +99,8 @@ async def test_a_failed_reversal_tells_a_partner_nothing_of_the_customers_balanc
     """The reason is for everybody; what the customer held, for operators."""
     charge = await fresh_charge(world)
     made = await reverse(world, charge, {"reason": "x"})
-    with psycopg.connect(world.stack.databases.admin_url, options="-c search_path=customer_charge", autocommit=True) as admin:
+    schema = schema_of("customer_charge", world.ours.customer % world.stack.databases.cells, world.stack.databases.cells)
+    with psycopg.connect(world.stack.databases.admin_url, options=f"-c search_path={schema}", autocommit=True) as admin:
         (held,) = admin.execute("SELECT balance FROM customers WHERE id = %s", [world.ours.customer]).fetchone() or (0,)
         admin.execute("UPDATE customers SET balance = 7 WHERE id = %s", [world.ours.customer])
         await world.stack.settle()

@@ -10,6 +10,7 @@ from services.customer_charge.settings import CustomerChargeSettings
 def check_all_books(environment: Mapping[str, str]) -> list[str]:
     """Return what is wrong with the books of a running stack, one sentence each; `environment` is the stack's."""
     settings = CustomerChargeSettings(
+        cells=int(environment.get("CHARGING_CELLS", "1")),
         database_url=environment["CHARGING_CUSTOMER_CHARGE_DATABASE_URL"],
         vendor_credit_address=environment["CHARGING_VENDOR_CREDIT_ADDRESS"],
         identity_address=environment["CHARGING_IDENTITY_ADDRESS"],

@@ -8,6 +8,8 @@ from typing import Any
 import psycopg
 from psycopg.rows import namedtuple_row
 
+from tests.cells import count_in_cells, rows_in_cells
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -69,12 +71,11 @@ OF_VENDORS = {
         SELECT charge_id::text AS charge_id, vendor_id, blocked
         FROM customer_charge.pending_charges WHERE vendor_id = ANY(%(vendors)s) ORDER BY 1""",
     "customers": """
-        SELECT id, balance, last_seq, stop_reason FROM customer_charge.customers
-        WHERE id IN (SELECT customer_id FROM customer_charge.charges WHERE vendor_id = ANY(%(vendors)s)) ORDER BY id""",
+        SELECT id, balance, last_seq, stop_reason FROM customer_charge.customers WHERE id = ANY(%(customers)s) ORDER BY id""",
     "customer_entries": """
         SELECT customer_id, seq, vendor_id, amount, balance_after, kind, reference::text AS reference, created_at
         FROM customer_charge.customer_entries
-        WHERE customer_id IN (SELECT customer_id FROM customer_charge.charges WHERE vendor_id = ANY(%(vendors)s))
+        WHERE customer_id = ANY(%(customers)s)
         ORDER BY customer_id, seq""",
     "reversals": """
         SELECT id::text AS id, charge_id::text AS charge_id, vendor_id, customer_id, amount, state
@@ -97,19 +98,29 @@ OF_VENDORS = {
 }
 
 
+CUSTOMERS = "SELECT DISTINCT customer_id FROM customer_charge.charges WHERE vendor_id = ANY(%(vendors)s)"
+
+
 def read_facts(admin_url: str, vendors: Sequence[int]) -> Facts:
     """Return the facts about these vendors, all of one moment. Their customers must be charged by nobody else."""
     with psycopg.connect(admin_url, row_factory=namedtuple_row) as connection:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        values = {"vendors": list(vendors)}
+        # They live in cells of their own.
+        customers = sorted({row.customer_id for row in rows_in_cells(connection, CUSTOMERS, values)})
+        # Each query's first two columns are a key.
         return Facts(
-            **{name: connection.execute(query.encode(), {"vendors": list(vendors)}).fetchall() for name, query in OF_VENDORS.items()}
+            **{
+                name: sorted(rows_in_cells(connection, query, values | {"customers": customers}), key=lambda row: row[:2])
+                for name, query in OF_VENDORS.items()
+            }
         )
 
 
 def read_feed_heads(admin_url: str, vendors: Sequence[int]) -> list[Any]:
     """Return where the vendors' feeds stand now: cheap enough to ask again."""
     with psycopg.connect(admin_url, autocommit=True, row_factory=namedtuple_row) as connection:
-        return connection.execute(OF_VENDORS["feed_heads"].encode(), {"vendors": list(vendors)}).fetchall()
+        return sorted(rows_in_cells(connection, OF_VENDORS["feed_heads"], {"vendors": list(vendors)}))
 
 
 UNSETTLED = """
@@ -123,6 +134,4 @@ SELECT (SELECT count(*) FROM customer_charge.pending_charges WHERE vendor_id = A
 def count_unsettled(admin_url: str, vendors: Sequence[int]) -> int:
     """Return how much is left to do for these vendors: charges, reversals, approved credit, and facts for the feed."""
     with psycopg.connect(admin_url, autocommit=True) as connection:
-        row = connection.execute(UNSETTLED, {"vendors": list(vendors)}).fetchone()
-    assert row is not None
-    return int(row[0])
+        return count_in_cells(connection, UNSETTLED, {"vendors": list(vendors)})

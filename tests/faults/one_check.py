@@ -30,6 +30,7 @@ from shared.guards import peer_tokens
 from shared.settings import load_settings
 from shared.tracing.opening import open_cells
 from shared.transport.channels import open_channel
+from tests.cells import change_in_cells
 from tests.faults.crash import CrashFolder
 from tests.faults.points import CHECK
 
@@ -87,7 +88,7 @@ async def check_once() -> None:
 def die_at(folder: CrashFolder, point: str, admin_url: str) -> str:
     """Let a child die at the point, and return how it ended."""
     with psycopg.connect(admin_url, autocommit=True) as connection:
-        connection.execute(FROM_THE_START)
+        change_in_cells(connection, FROM_THE_START)
     if point:
         folder.arm(point, CHECK)
     child = os.fork()

@@ -29,6 +29,7 @@ from shared import clock, database
 from shared.crash_points import operation_of
 from shared.errors import Unavailable
 from shared.uuid7 import uuid7_text
+from tests.cells import change_in_cells
 from tests.databases import Databases
 from tests.faults.facts import read_facts
 from tests.faults.judge import judge
@@ -160,7 +161,7 @@ async def forged_debit(stage: Stage) -> None:
     mixed = [Verdict(charges[0], debited=True, balance_after=answer.balance_after), Verdict(charges[1], debited=False)]
     await stage.guarded(finish(stage.money.charges, stolen.vendor_id % SLOTS, mixed))
     with psycopg.connect(stage.admin_url, autocommit=True) as admin:
-        freed = admin.execute("UPDATE customer_charge.pending_charges SET blocked = false WHERE blocked").rowcount
+        freed = change_in_cells(admin, "UPDATE customer_charge.pending_charges SET blocked = false WHERE blocked")
     if freed != 1:
         stage.findings.append(f"invariant 1: {freed} charges were set aside for one that does not match")
 

@@ -18,6 +18,7 @@ from shared import database
 from shared.crash_points import operation_of
 from shared.database import Database
 from shared.errors import Unavailable
+from tests.cells import change_in_cells, rows_in_cells
 from tests.faults.facts import read_facts
 from tests.faults.model_feeds import replay_webhooks
 from tests.faults.quick_reversals import settle_all_reversals
@@ -150,13 +151,13 @@ async def brought(stage: Stage) -> None:
 
 def _left(stage: Stage, vendor: int) -> bool:
     with psycopg.connect(stage.admin_url, autocommit=True) as admin:
-        return admin.execute(LEFT.encode(), (vendor,)).fetchone() is not None
+        return bool(rows_in_cells(admin, LEFT, (vendor,)))
 
 
 async def _deliver(stage: Stage, delivery: Delivery, endpoint_id: int, dying: Dying) -> None:
     """Let one more deliverer go to work, after whatever it may have to wait for."""
     with psycopg.connect(stage.admin_url, autocommit=True) as admin:
-        admin.execute(LET_TIME_PASS.encode(), (stage.vendors[0],))
+        change_in_cells(admin, LET_TIME_PASS, (stage.vendors[0],))
     alive = database.crash_point, deliver_webhooks.crash_point
     database.crash_point = deliver_webhooks.crash_point = dying.reach
     try:

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from shared.local.stack import Stack
+from tests.cells import change_in_cells, rows_in_cells
 from tests.faults.crash import CrashFolder
 from tests.faults.points import CHECKED, CHECKED_AND_BROKEN, Pair
 from tests.faults.run import play
@@ -19,7 +20,7 @@ from tests.faults.seeds import SEEDS
 from tests.faults.strikes import frozen, kill
 from tests.support import wait_until
 from tests.system.office import Office, caller
-from tests.system.stacks import query, ready
+from tests.system.stacks import change, count, query, ready
 
 ROOT = Path(__file__).parents[2]
 SECONDS_MAX = 240
@@ -61,7 +62,7 @@ def test_a_check_that_dies_under_load_breaks_no_promise(
     )
     assert query(stack, "SELECT state FROM vendor_credit.credit_requests WHERE id = %s", (overdue,)) == [(EXPIRED,)]
     logged = "SELECT count(*) FROM vendor_credit.audit_log WHERE action = 'expire_credit_request' AND target = %s"
-    assert query(stack, logged, (f"credit_request:{overdue}",)) == [(1,)]
+    assert count(stack, logged, (f"credit_request:{overdue}",)) == 1
 
 
 def test_a_check_that_dies_where_books_are_broken_stops_the_accounts_all_the_same(
@@ -82,17 +83,16 @@ def test_a_check_that_dies_where_books_are_broken_stops_the_accounts_all_the_sam
         charged(office, robbed.token, robbed.order(10))
         lost = "FROM vendor_credit.reversal_credits WHERE reversal_id = %s"
         with psycopg.connect(stack.choices.admin_url, autocommit=True) as admin:
-            kept = admin.execute(f"SELECT reversal_id, vendor_id, amount, credited_at {lost}".encode(), (reversal,)).fetchone()
-            assert kept is not None
+            (kept,) = rows_in_cells(admin, f"SELECT reversal_id, vendor_id, amount, credited_at {lost}", (reversal,))
             for statement, name in tampering("+", robbed.vendor, robbed.customer):
-                assert admin.execute(statement.encode(), (name,)).rowcount == 1
-            admin.execute(f"DELETE {lost}".encode(), (reversal,))
+                assert change_in_cells(admin, statement, (name,)) == 1
+            change_in_cells(admin, f"DELETE {lost}", (reversal,))
             try:
                 die_in_turn(stack, crashes, CHECKED_AND_BROKEN)
             finally:
                 for statement, name in tampering("-", robbed.vendor, robbed.customer):
-                    admin.execute(statement.encode(), (name,))
-                admin.execute(b"INSERT INTO vendor_credit.reversal_credits VALUES (%s, %s, %s, %s)", kept)
+                    change_in_cells(admin, statement, (name,))
+                change_in_cells(admin, PUT_BACK, (*kept, broken.vendor))
     accounts = [("vendor", broken.vendor), ("vendor", robbed.vendor), ("customer", robbed.customer)]
     stopped = [bool(office.get(f"/api/{kind}/{number}/")["data"]["stopped"]) for kind, number in accounts]
     for kind, number in accounts:
@@ -100,6 +100,11 @@ def test_a_check_that_dies_where_books_are_broken_stops_the_accounts_all_the_sam
     assert stopped == [True, True, True]
     assert office.final(charged(office, broken.token, broken.order(5)))["status"] == "succeeded"
     assert office.final(charged(office, robbed.token, robbed.order(5)))["status"] == "succeeded"
+
+
+PUT_BACK = """
+INSERT INTO vendor_credit.reversal_credits SELECT %s, %s, %s, %s FROM vendor_credit.vendors WHERE id = %s
+"""
 
 
 @contextmanager
@@ -116,9 +121,8 @@ def no_other_check(stack: Stack) -> Iterator[None]:
 def old_request(stack: Stack, office: Office) -> int:
     """Submit a credit request and let it be a year old."""
     request = int(office.post("/api/vendor/submit-request/", {"requester": office.vendor(), "amount": 5})["data"]["id"])
-    with psycopg.connect(stack.choices.admin_url, autocommit=True) as admin:
-        older = "UPDATE vendor_credit.credit_requests SET created_at = created_at - interval '1 year' WHERE id = %s"
-        assert admin.execute(older.encode(), (request,)).rowcount == 1
+    older = "UPDATE vendor_credit.credit_requests SET created_at = created_at - interval '1 year' WHERE id = %s"
+    assert change(stack, older, (request,)) == 1
     return request
 
 

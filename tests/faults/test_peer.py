@@ -6,6 +6,7 @@ import grpc
 import psycopg
 import pytest
 
+from tests.cells import change_in_cells, rows_in_cells
 from tests.faults.books import check_all_books
 from tests.faults.liar import LIES
 from tests.faults.run import play
@@ -20,9 +21,9 @@ LET_GO = "UPDATE customer_charge.pending_charges SET blocked = false WHERE block
 def let_go(wired: Wired) -> None:
     """Do what a person does who has found the cause: let the charges that were set aside go on (see ARCHITECTURE.md)."""
     with psycopg.connect(wired.stack.choices.admin_url, autocommit=True) as admin:
-        if admin.execute("SELECT 1 FROM customer_charge.pending_charges WHERE blocked").fetchone():
+        if rows_in_cells(admin, "SELECT 1 FROM customer_charge.pending_charges WHERE blocked"):
             assert any("set aside" in finding for finding in check_all_books(wired.stack.environment))
-        admin.execute(LET_GO)
+        change_in_cells(admin, LET_GO)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

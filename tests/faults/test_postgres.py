@@ -11,6 +11,7 @@ import pytest
 
 from shared.database_setup import SERVICES, ServiceDatabase
 from shared.local.stack import Stack
+from tests.cells import change_in_cells, rows_in_cells
 from tests.faults.run import play
 from tests.faults.seeds import SEEDS
 from tests.faults.strikes import kill, last
@@ -58,8 +59,8 @@ def timeout(stack: Stack, name: str, value: str) -> Iterator[None]:
 def hold_rows(stack: Stack, seconds: float = HELD_SECONDS) -> None:
     """Hold the locks of all vendors and customers for a while."""
     with psycopg.connect(stack.choices.admin_url) as admin:
-        admin.execute("SELECT id FROM vendor_credit.vendors ORDER BY id FOR UPDATE")
-        admin.execute("SELECT id FROM customer_charge.customers ORDER BY id FOR UPDATE")
+        rows_in_cells(admin, "SELECT id FROM vendor_credit.vendors ORDER BY id FOR UPDATE")
+        rows_in_cells(admin, "SELECT id FROM customer_charge.customers ORDER BY id FOR UPDATE")
         last(seconds)
         admin.rollback()
 
@@ -83,9 +84,9 @@ def deadlock(stack: Stack) -> None:
             with psycopg.connect(stack.choices.admin_url) as admin:
                 try:
                     admin.execute("SET deadlock_timeout = '5s'")  # whoever looks first, after the circle has closed, is shot
-                    admin.execute("SELECT id FROM customer_charge.customers FOR UPDATE")
+                    rows_in_cells(admin, "SELECT id FROM customer_charge.customers FOR UPDATE")
                     last(0.15)
-                    admin.execute("SELECT id FROM customer_charge.charges WHERE state = 1 FOR UPDATE")
+                    rows_in_cells(admin, "SELECT id FROM customer_charge.charges WHERE state = 1 FOR UPDATE")
                 except psycopg.errors.DeadlockDetected:
                     pass
                 admin.rollback()
@@ -94,8 +95,8 @@ def deadlock(stack: Stack) -> None:
 def exhaust_pools(stack: Stack) -> None:
     """Hold the tables that everybody writes, until every connection of every pool waits for them and others wait for a connection."""
     with psycopg.connect(stack.choices.admin_url) as admin:
-        admin.execute(
-            "LOCK TABLE customer_charge.charge_keys, customer_charge.pending_charges, vendor_credit.vendors IN ACCESS EXCLUSIVE MODE"
+        change_in_cells(
+            admin, "LOCK TABLE customer_charge.charge_keys, customer_charge.pending_charges, vendor_credit.vendors IN ACCESS EXCLUSIVE MODE"
         )
         last(EXHAUSTED_SECONDS)
         admin.rollback()

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ PLAY_SECONDS_MAX = 120
 def perform(play: str, databases: Databases, folder: Path, tree: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """Perform a play by the code of a tree, in a process of its own."""
     file = folder / "databases.json"
-    file.write_text(json.dumps({"name": databases.name, "admin_url": databases.admin_url, "urls": dict(databases.urls)}))
+    file.write_text(json.dumps(asdict(databases)))
     environment = os.environ | {"PYTHONPATH": f"{tree}{os.pathsep}{tree / 'shared' / 'stubs'}"}
     command = [sys.executable, "-m", "tests.faults.quick", play, str(file)]
     return subprocess.run(  # noqa: S603 - a program of ours

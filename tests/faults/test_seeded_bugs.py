@@ -27,7 +27,7 @@ def spoilt(database_factory: DatabaseFactory, tree: Path, bug: SeededBug) -> Ite
             yield from database_factory.borrowed()
             return
         databases = database_factory.empty()
-        set_up_database(databases.admin_url, PASSWORDS, migrations_root=tree / "services")
+        set_up_database(databases.admin_url, PASSWORDS, cells=databases.cells, migrations_root=tree / "services")
         yield databases
         database_factory.drop(databases)
 

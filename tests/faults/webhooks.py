@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from shared.local.stack import Stack
+from tests.cells import change_in_cells, rows_in_cells
 from tests.system.office import caller
 
 WEBHOOKS_PATH = "/api/webhooks/"
@@ -38,7 +39,7 @@ def make_endpoint(url: str, token: str, vendor: int, receiver_url: str, types: t
 def let_time_pass(stack: Stack, vendor: int) -> None:
     """Let the lease of one who died have ended, and the pause after a failure be over: both are a minute's wait."""
     with psycopg.connect(stack.choices.admin_url, autocommit=True) as connection:
-        connection.execute(LET_TIME_PASS, (vendor,))
+        change_in_cells(connection, LET_TIME_PASS, (vendor,))
 
 
 def wait_delivered(stack: Stack, vendor: int) -> None:
@@ -58,5 +59,5 @@ def wait_delivered(stack: Stack, vendor: int) -> None:
 def _delivered(stack: Stack, vendor: int) -> int | None:
     """Return how far the vendor's webhook has come; None when it has everything."""
     with psycopg.connect(stack.choices.admin_url, autocommit=True) as connection:
-        row = connection.execute(LEFT, (vendor,)).fetchone()
-    return None if row is None else int(row[0])
+        left = rows_in_cells(connection, LEFT, (vendor,))
+    return int(left[0][0]) if left else None

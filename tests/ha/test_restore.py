@@ -13,6 +13,8 @@ from shared.local.env_file import read_env_file
 from shared.local.restore import audit_restored, restore_data
 from shared.local.stack import Stack
 from shared.local.wal_archive import NoBackup, wal_folder
+from tests.cells import rows_in_cells
+from tests.databases import CELLS
 from tests.faults.facts import read_facts
 from tests.faults.run import QUIET_SECONDS
 from tests.faults.workload import Workload
@@ -50,7 +52,7 @@ def test_what_is_missing_after_a_restore_is_exactly_what_came_after(server_folde
             target = _now(stack)
             work.wait_answered(work.answered + ALL - BEFORE_TARGET)
         with psycopg.connect(stack.choices.admin_url, autocommit=True) as admin:
-            expected = {row[0] for row in admin.execute(COMMITTED_BY.encode(), (list(world.vendors), target)).fetchall()}
+            expected = {row[0] for row in rows_in_cells(admin, COMMITTED_BY, (list(world.vendors), target))}
             segment = str(admin.execute(SWITCH).fetchall()[0][0])
         work.receiver.__exit__()
         wait_until((wal_folder(backups) / segment).exists, "the log to be archived", QUIET_SECONDS)
@@ -60,7 +62,7 @@ def test_what_is_missing_after_a_restore_is_exactly_what_came_after(server_folde
         restore_data(state, backups, target + timedelta(days=1), POSTGRES_SETTINGS)
     assert not (state / "postgres").exists()
     restore_data(state, backups, target, POSTGRES_SETTINGS)
-    restored = choose(state, {}, read_env_file(state / "secrets"), known_ports=False)
+    restored = choose(state, {"CHARGING_CELLS": str(CELLS)}, read_env_file(state / "secrets"), known_ports=False)
     assert audit_restored(restored) == 0
     again = Stack(restored, postgres_settings=POSTGRES_SETTINGS)
     again.start_engines()

@@ -16,7 +16,9 @@ CONNECTIONS = 12
 @pytest.fixture
 async def database(databases: Databases) -> AsyncIterator[Database]:
     """Give a database whose pool has grown to its full size."""
-    opened = Database(databases.urls["vendor_credit"], "vendor_credit", pool_size=CONNECTIONS, application_name="lost")
+    opened = Database(
+        databases.urls["vendor_credit"], databases.schemas("vendor_credit")[0], pool_size=CONNECTIONS, application_name="lost"
+    )
     await opened.open()
 
     async def hold() -> None:

@@ -43,7 +43,7 @@ async def test_postgres_is_reached_by_tls_where_the_url_says_so(
     async def reached(port: int, ca_file: Path) -> bool:
         options = urlencode({"sslmode": "verify-full", "sslrootcert": str(ca_file)})
         address = url._replace(netloc=f"{url.username}:{url.password}@127.0.0.1:{port}", query=options).geturl()
-        database = Database(address, "vendor_credit", pool_size=1, application_name="test")
+        database = Database(address, databases.schemas("vendor_credit")[0], pool_size=1, application_name="test")
         await database.open()
         ready = await database.ready()
         await database.close()

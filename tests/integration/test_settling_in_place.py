@@ -3,6 +3,7 @@
 import psycopg
 import pytest
 
+from tests.cells import rows_in_cells
 from tests.databases import Databases
 from tests.integration.money import open_money, order
 
@@ -13,7 +14,7 @@ CHARGES = 300
 def pages(databases: Databases) -> dict[str, int]:
     """Return the page that each charge lies on."""
     with psycopg.connect(databases.admin_url, autocommit=True) as admin:
-        return dict(admin.execute("SELECT id::text, (ctid::text::point)[0]::int FROM customer_charge.charges").fetchall())
+        return dict(rows_in_cells(admin, "SELECT id::text, (ctid::text::point)[0]::int FROM customer_charge.charges"))
 
 
 @pytest.mark.parametrize("credit", [CHARGES, 0], ids=["succeeded", "refused"])

@@ -20,6 +20,8 @@ from shared.local.ports import LOOPBACK, free_port
 from shared.local.postgres import FAST_TEST_SETTINGS
 from shared.local.stack import Stack
 from shared.local.supervision import ROOT
+from tests.cells import change_in_cells, count_in_cells, rows_in_cells
+from tests.databases import CELLS
 from tests.support import wait_until
 
 POSTGRES_SETTINGS = {**FAST_TEST_SETTINGS, "synchronous_commit": "on"}
@@ -31,7 +33,8 @@ AUDIT_SECONDS_MAX = 60
 def new_stack(folder: Path, settings: Mapping[str, str] | None = None) -> Stack:
     """Prepare a stack in an empty folder with a short path; `settings` are CHARGING_ variables."""
     folder.mkdir()
-    choices = choose(folder, settings or {}, keep_secrets(folder / "secrets", SECRET_NAMES), known_ports=False)
+    given = {"CHARGING_CELLS": str(CELLS), **(settings or {})}
+    choices = choose(folder, given, keep_secrets(folder / "secrets", SECRET_NAMES), known_ports=False)
     return Stack(choices, postgres_settings=POSTGRES_SETTINGS)
 
 
@@ -51,9 +54,21 @@ def audit(stack: Stack) -> str:
 
 
 def query(stack: Stack, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """Return what the database holds, asked as its administrator; tables are named with their schema."""
+    """Return what the database holds in all cells, asked as its administrator; tables are named with their service."""
     with psycopg.connect(stack.choices.admin_url, autocommit=True) as connection:
-        return connection.execute(statement.encode(), parameters).fetchall()
+        return rows_in_cells(connection, statement, parameters)
+
+
+def count(stack: Stack, statement: str, parameters: Sequence[Any] = ()) -> int:
+    """Return the sum of the one number that a query gives in each cell."""
+    with psycopg.connect(stack.choices.admin_url, autocommit=True) as connection:
+        return count_in_cells(connection, statement, parameters)
+
+
+def change(stack: Stack, statement: str, parameters: Sequence[Any] = ()) -> int:
+    """Change what the database holds; return how many rows that were in all cells."""
+    with psycopg.connect(stack.choices.admin_url, autocommit=True) as connection:
+        return change_in_cells(connection, statement, parameters)
 
 
 def flush(stack: Stack) -> None:

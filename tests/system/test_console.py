@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from uuid import uuid4
 
-import psycopg
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -13,7 +12,7 @@ from shared.local.stack import Stack
 from tests.support import wait_until
 from tests.system.browser import PHONE, Tab, running_browser
 from tests.system.office import Office, Partner, caller, log_in
-from tests.system.stacks import another_gateway, flush
+from tests.system.stacks import another_gateway, change, flush
 
 HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
 
@@ -192,9 +191,7 @@ def test_a_stopped_account_is_told_and_released_with_a_reason(tab: Tab, stack: S
     """What the books' check has stopped does not look active, and an operator lets it go on."""
     account = partner.vendor if kind == "vendor" else partner.customer
     table = "vendor_credit.vendors" if kind == "vendor" else "customer_charge.customers"
-    with psycopg.connect(stack.choices.admin_url, autocommit=True) as admin:
-        stopped = admin.execute(f"UPDATE {table} SET stopped_at = now(), stop_reason = 'a test' WHERE id = %s", [account])
-        assert stopped.rowcount == 1
+    assert change(stack, f"UPDATE {table} SET stopped_at = now(), stop_reason = 'a test' WHERE id = %s", [account]) == 1
     tab.go(f"{kind}s/{account}")
     expect(tab.page.get_by_text("stopped", exact=True).first).to_be_visible()
     tab.page.get_by_role("button", name="Release").click()
@@ -280,9 +277,8 @@ def test_steps_are_told_in_the_order_of_their_times(tab: Tab, url: str, stack: S
         path, body = f"/api/customer/charges/{charge}/reverse/", {"amount": 1, "reason": "x"}
         made = [client.post(path, json=body, headers={"Prefer": "wait=10"}).json()["data"] for _ in range(3)]
     assert [each["status"] for each in made] == ["succeeded"] * 3
-    with psycopg.connect(stack.choices.admin_url, autocommit=True) as admin:
-        later = "UPDATE customer_charge.reversals SET settled_at = settled_at + interval '1 minute' WHERE id = %s"
-        assert admin.execute(later, [made[0]["id"]]).rowcount == 1
+    later = "UPDATE customer_charge.reversals SET settled_at = settled_at + interval '1 minute' WHERE id = %s"
+    assert change(stack, later, [made[0]["id"]]) == 1
     tab.go(f"charges/{charge}")
     times = tab.page.get_by_role("list", name="Steps").locator("time")
     expect(times).to_have_count(7)

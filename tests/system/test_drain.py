@@ -10,12 +10,13 @@ import psycopg
 import pytest
 
 from shared.local.stack import Stack
+from tests.cells import change_in_cells
 from tests.faults.client import IMPATIENT, RUNNING
 from tests.faults.run import play
 from tests.faults.strikes import kill
 from tests.support import wait_until
 from tests.system.office import Office, caller
-from tests.system.stacks import audit, query
+from tests.system.stacks import audit, count, query
 
 IN_FLIGHT = 20
 PROCESSES = ("gateway", "customer_charge", "vendor_credit", "customer_charge.worker", "vendor_credit.worker", "scheduler")
@@ -29,7 +30,7 @@ SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND applica
 def locked(stack: Stack, table: str) -> Iterator[None]:
     """Hold a table so that every transaction that writes to it waits."""
     with psycopg.connect(stack.choices.admin_url) as connection:
-        connection.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE".encode())
+        change_in_cells(connection, f"LOCK TABLE {table} IN EXCLUSIVE MODE")
         yield
 
 
@@ -40,7 +41,7 @@ def waits_for_lock(stack: Stack, service: str) -> Callable[[], bool]:
 
 def rows(stack: Stack, table: str) -> int:
     """Return how many rows a table of ours has."""
-    return int(query(stack, f"SELECT count(*) FROM {table}")[0][0])
+    return count(stack, f"SELECT count(*) FROM {table}")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from shared.local.stack import Stack
 from tests.faults.proxy import Proxy
 from tests.support import wait_until
 from tests.system.office import Office, Partner, async_caller, caller
-from tests.system.stacks import another_gateway, audit, flush, query
+from tests.system.stacks import another_gateway, audit, count, flush
 
 CHARGE = "/api/customer/increase-credit/"
 STILL_RUNNING = "IDEMPOTENCY_KEY_RUNNING"
@@ -106,4 +106,4 @@ def test_a_charge_without_a_key_whose_reply_is_lost_inside_is_one_charge_and_is_
 def committed(stack: Stack, vendor: int) -> Callable[[], bool]:
     """Return a condition: the vendor has one charge in the database."""
     statement = "SELECT count(*) FROM customer_charge.charges WHERE vendor_id = %s"
-    return lambda: query(stack, statement, (vendor,)) == [(1,)]
+    return lambda: count(stack, statement, (vendor,)) == 1

@@ -24,7 +24,7 @@ from tests.faults.client import PATIENCE_SECONDS, PAUSE_SECONDS, passing
 from tests.faults.facts import count_unsettled
 from tests.support import wait_until
 from tests.system.office import Office, Partner, async_caller
-from tests.system.stacks import audit, new_stack, query
+from tests.system.stacks import audit, count, new_stack
 
 PER_SECOND = 60.0
 CALLERS = 8
@@ -148,5 +148,5 @@ def test_no_call_fails_while_every_process_is_replaced(doubled: Stack) -> None:
     assert load.replayed == 0, "a process began to serve a call and lost its answer"
     assert set(load.again) <= NOT_BEGUN, "an answer said that something was wrong"
     wait_until(lambda: count_unsettled(doubled.choices.admin_url, [partner.vendor]) == 0, "all charges to be final")
-    assert query(doubled, CHARGES_OF, (partner.vendor,)) == [(load.answered,)]
+    assert count(doubled, CHARGES_OF, (partner.vendor,)) == load.answered
     audit(doubled)
