@@ -18,7 +18,7 @@ GRACE = timedelta(minutes=2)
 come. What comes later all the same is found by the check of everything."""
 
 PAGES = 100
-"""Most pages of charges in one check: half a million charges a minute is more than a machine accepts."""
+"""Most pages of charges in one check, for each cell: half a million charges a minute is more than a machine accepts."""
 
 CUSTOMERS = 10_000
 """Customers with nothing new whose heads are looked at in one check, in rotation."""
@@ -58,7 +58,7 @@ async def check_new_charges(
     still = await match_again(cells, decided, [mismatch.charge_id for mismatch in known])
     mended = sorted({mismatch.charge_id for mismatch in known} - {mismatch.charge_id for mismatch in still})
     after, touched, found = last.charge_id, set[int](), list[Mismatch]()
-    for _ in range(PAGES):
+    for _ in range(PAGES * len(cells)):
         if after >= until:
             break
         matched = await match_page(cells, decided, after=after, until=until)

@@ -15,7 +15,7 @@ from shared.cells import Cells
 from shared.database import Connection
 
 PAGES = 100
-"""Most pages of reversals in one check, as for charges."""
+"""Most pages of reversals in one check, for each cell, as for charges."""
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ async def check_new_reversals(
     still = await match_reversals_again(cells, vendor_books, [mismatch.reversal_id for mismatch in known])
     mended = sorted({mismatch.reversal_id for mismatch in known} - {mismatch.reversal_id for mismatch in still})
     touched, found = set[int](), list[ReversalMismatch]()
-    for _ in range(PAGES):
+    for _ in range(PAGES * len(cells)):
         if after >= until:
             break
         matched = await match_reversals_page(cells, vendor_books, after=after, until=until)
