@@ -137,7 +137,7 @@ async def preview_charge(client: RetryingClient, office: Office, stack: Stack) -
     wish = {"vendor": vendor, "customer": customer, "amount": 5, "dry_run": True}
     await client.write(Wish("charge", str(uuid4()), CHARGE_PATH, wish))
     assert (office.balance(vendor), office.charges(vendor)) == (5, [])
-    assert count(stack, "SELECT count(*) FROM customer_charge.charge_keys WHERE vendor_id = %s", (vendor,)) == 0
+    assert query(stack, "SELECT 1 FROM customer_charge.charge_keys WHERE vendor_id = %s", (vendor,)) == []
 
 
 async def read_books(client: RetryingClient, office: Office, stack: Stack) -> None:
