@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from shared.cell_numbers import cell_of, cell_of_text, schemas_of
-from shared.cells import Cells
+from shared.cells import Cells, merged
 from shared.database import Database
 from shared.errors import Unavailable
 
@@ -41,6 +41,26 @@ def test_a_text_stays_in_its_cell() -> None:
 def test_items_keep_their_order_within_a_cell() -> None:
     """Splitting is stable."""
     assert cells(2).split([5, 4, 3, 2, 1], lambda each: each) == {0: [4, 2], 1: [5, 3, 1]}
+
+
+async def test_answers_come_in_the_order_asked() -> None:
+    """Each item is answered by its own cell, once, wherever the items of a cell stood."""
+    four, asked = cells(4), []
+
+    async def work(database: Database, items: Sequence[int]) -> list[str]:
+        asked.append((four.all.index(database), list(items)))
+        return [f"{item}@{four.all.index(database)}" for item in items]
+
+    assert await four.answer_each([9, 4, 5, 6, 1], lambda each: each, work) == ["9@1", "4@0", "5@1", "6@2", "1@1"]
+    assert sorted(asked) == [(0, [4]), (1, [9, 5, 1]), (2, [6])]
+    assert await four.answer_each([], lambda each: each, work) == []
+
+
+def test_pages_make_one_page() -> None:
+    """The first of all cells, in order; of one cell its own."""
+    assert merged([[1, 5, 6], [], [2, 3, 9]], key=lambda each: each, limit=4) == [1, 2, 3, 5]
+    assert merged([[6, 5, 1], [9, 3, 2]], key=lambda each: each, limit=3, newest_first=True) == [9, 6, 5]
+    assert merged([[3, 1]], key=lambda each: each, limit=9) == [3, 1]
 
 
 async def test_an_unexpected_error_is_not_hidden_by_a_cell_out_of_reach() -> None:
