@@ -2,10 +2,12 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Awaitable
 
 import structlog
 
 from services.customer_charge.storage import event_feed
+from shared.cells import Cells
 from shared.database import Database
 from shared.errors import ChargingError
 
@@ -57,3 +59,14 @@ class FeedWatch:
                     if head > after and not event.is_set():
                         pause = FIRST_LOOK_SECONDS
                         event.set()
+
+
+class FeedWatches:
+    """A watch for each cell: one that does not answer keeps only those waiting who watch its feeds."""
+
+    def __init__(self, cells: Cells) -> None:
+        self._watches = [FeedWatch(database) for database in cells]
+
+    def wait(self, vendor_id: int, after: int, seconds: float) -> Awaitable[bool]:
+        """Wait until the vendor's feed has a number above `after`, at most so long; tell whether it has."""
+        return self._watches[vendor_id % len(self._watches)].wait(vendor_id, after, seconds)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from services.customer_charge.storage import charges
+from shared.cells import Cells
 from shared.database import Connection, Database
 from shared.errors import ChargingError
 
@@ -72,3 +73,20 @@ class SettlementWatch:
                 pause = FIRST_LOOK_SECONDS
                 for event in self._waiting.get(charge_id, ()):
                     event.set()
+
+
+class SettlementWatches:
+    """A watch for each cell: one that does not answer keeps only its own callers waiting."""
+
+    def __init__(self, cells: Cells, final: FindFinal = charges.final_charges) -> None:
+        """Watch charges, or what `final` finds final."""
+        self._watches = [SettlementWatch(database, final) for database in cells]
+
+    def wait(self, vendor_id: int, charge_id: str, seconds: float) -> Awaitable[bool]:
+        """Wait until the vendor's charge is final, at most so long; tell whether it is."""
+        return self._watches[vendor_id % len(self._watches)].wait(charge_id, seconds)
+
+    def close(self) -> None:
+        """Let everybody go who waits, with what is known now."""
+        for watch in self._watches:
+            watch.close()

@@ -19,6 +19,7 @@ from services.customer_charge.storage import webhook_deliveries
 from services.customer_charge.webhooks.event_json import webhook_body
 from services.customer_charge.webhooks.sender import Post, WebhookSender
 from services.customer_charge.webhooks.signing import SecretSafe, signed_headers
+from shared.cells import Cells
 from shared.clock import utc_now
 from shared.crash_points import crash_point
 from shared.database import Connection, Database
@@ -40,7 +41,7 @@ log = structlog.get_logger(__name__)
 class Delivery:
     """What delivering needs. An endpoint that failed for `disable_days` without a break is disabled."""
 
-    database: Database
+    cells: Cells
     sender: WebhookSender
     safe: SecretSafe
     disable_days: int
@@ -52,18 +53,19 @@ async def deliver_events(delivery: Delivery, endpoint_id: int) -> int:
     Raises Unavailable when the database is out of reach; what was delivered then stays delivered, or is sent once more.
     """
     lease = uuid7()
+    database = delivery.cells.of(endpoint_id)
     taken, end = 0, time.monotonic() + TURN_SECONDS
     try:
-        endpoint = await _take(delivery.database, endpoint_id, lease)
+        endpoint = await _take(database, endpoint_id, lease)
         if endpoint is None:
             return 0
         async with delivery.sender.session(endpoint.url) as post:
             while endpoint is not None and time.monotonic() < end:
-                page = await _next_page(delivery.database, endpoint)
+                page = await _next_page(database, endpoint)
                 if not page.events:
                     if page.next_after == endpoint.position:
                         break
-                    endpoint = await _move_on(delivery.database, endpoint, lease, page.next_after)
+                    endpoint = await _move_on(database, endpoint, lease, page.next_after)
                 for event in page.events:
                     # A replay that began or ended makes the rest of this page another's.
                     if endpoint is None or endpoint.position >= event.seq or time.monotonic() >= end:
@@ -72,7 +74,7 @@ async def deliver_events(delivery: Delivery, endpoint_id: int) -> int:
                     taken += delivered
     finally:
         with suppress(ChargingError):  # else it ends by itself
-            await _give_back(delivery.database, endpoint_id, lease)
+            await _give_back(database, endpoint_id, lease)
     return taken
 
 
@@ -98,7 +100,7 @@ async def _deliver_one(delivery: Delivery, endpoint: Endpoint, lease: UUID, even
     outcome = await post(signed_headers(raw_secrets, event.name, int(now.timestamp()), body), body)
     crash_point("webhook.after_send")
     if outcome.delivered:
-        return await _move_on(delivery.database, endpoint, lease, event.seq, outcome), True
+        return await _move_on(delivery.cells.of(endpoint.id), endpoint, lease, event.seq, outcome), True
     await _note_failure(delivery, endpoint, lease, event.seq, outcome)
     return None, False
 
@@ -152,4 +154,4 @@ async def _note_failure(delivery: Delivery, endpoint: Endpoint, lease: UUID, seq
         if reason is not None:
             log.warning("webhook.disabled", endpoint_id=endpoint.id, vendor_id=endpoint.vendor_id, reason=reason)
 
-    await delivery.database.transact(work)
+    await delivery.cells.of(endpoint.id).transact(work)

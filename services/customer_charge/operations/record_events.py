@@ -9,6 +9,7 @@ from services.customer_charge.domain.charges import Verdict
 from services.customer_charge.domain.events import Fact, number_charges
 from services.customer_charge.domain.reversals import ReversalState, ReversalVerdict
 from services.customer_charge.storage import event_feed, reversal_events
+from shared.cells import Cells
 from shared.database import Connection, Cursor, Database, Written
 
 
@@ -46,8 +47,18 @@ async def record_reversed(connection: Connection, verdicts: Sequence[ReversalVer
     await reversal_events.insert_reversal_events(connection, numbered)
 
 
-async def append_facts(database: Database, facts: Sequence[Fact]) -> int:
-    """Append facts of the vendor ledger to their feeds, each once; return how many were new. Repeating it changes nothing."""
+async def append_facts(cells: Cells, facts: Sequence[Fact]) -> int:
+    """Append facts of the vendor ledger to their feeds, each once; return how many were new. Repeating it changes nothing.
+
+    A feed is in its vendor's cell, so there is a transaction for each cell of the vendors. Raises Unavailable when one of them is out of
+    reach, after the others: the facts are told again then, and those that were appended are known.
+    """
+    parts = {cells.of(part[0].vendor_id): part for part in cells.split(facts, lambda fact: fact.vendor_id).values()}
+    return sum(await cells.gather(lambda database: _append(database, parts[database]), list(parts)))
+
+
+async def _append(database: Database, facts: Sequence[Fact]) -> int:
+    """Append facts of one cell's vendors."""
     wanted = {fact.name: fact for fact in sorted(facts, key=lambda fact: fact.name)}
 
     async def work(connection: Connection) -> int:

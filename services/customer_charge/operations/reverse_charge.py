@@ -7,6 +7,7 @@ from datetime import datetime
 from services.customer_charge.domain.reversals import PendingReversal, Reversal, ReversalOrder, ReversibleCharge, amount_to_reverse
 from services.customer_charge.storage import charges, pending_reversals, reversal_keys, reversals, reversed_charges
 from services.customer_charge.storage.charge_keys import KeyState
+from shared.cells import Cells
 from shared.clock import utc_now
 from shared.database import Connection, Database
 from shared.errors import Conflict, IdempotencyKeyReused, NotFound
@@ -20,13 +21,16 @@ class AcceptedReversal:
     replayed: bool
 
 
-async def reverse_charge(database: Database, order: ReversalOrder, visible_vendors: Sequence[int] | None) -> AcceptedReversal:
+async def reverse_charge(cells: Cells, order: ReversalOrder, visible_vendors: Sequence[int] | None) -> AcceptedReversal:
     """Accept a reversal once per (vendor of the charge, key): key row, share of the charge, reversal and pending row.
+
+    All of it is in the charge's cell, and a charge never leaves its own: it is looked for before, where there are several it may be in.
 
     Raises NotFound for a charge that is missing or not of the visible vendors (None: all), FailedPrecondition (CHARGE_NOT_SUCCEEDED,
     REVERSAL_EXCEEDS_CHARGE), IdempotencyKeyReused for a key used for anything else, and Conflict (KEY_SEALED). An error leaves nothing
     behind, not even the key. Repeatable after an unknown outcome.
     """
+    database = await _cell_of(cells, order.charge_id, visible_vendors)
 
     async def work(connection: Connection) -> AcceptedReversal:
         # A charge never changes its vendor, so an unlocked read names it; the lock order is keys, then charges.
@@ -45,13 +49,33 @@ async def reverse_charge(database: Database, order: ReversalOrder, visible_vendo
     return await database.transact(work)
 
 
-async def preview_reversal(database: Database, order: ReversalOrder, visible_vendors: Sequence[int] | None) -> None:
+async def _cell_of(cells: Cells, charge_id: str, visible_vendors: Sequence[int] | None) -> Database:
+    """Return the cell a charge is in, or the only one that it can be in. Raises NotFound, Unavailable where that cannot be told."""
+    candidates = cells.of_some(visible_vendors)
+    if len(candidates) == 1:
+        return candidates[0]
+
+    async def look(database: Database) -> Database | None:
+        async with database.reading() as connection:
+            return database if await charges.get_charges(connection, [charge_id], visible_vendors) else None
+
+    found = await cells.find(look, candidates)
+    if found is None:
+        raise NotFound.of("charge", charge_id)
+    return found
+
+
+async def preview_reversal(cells: Cells, order: ReversalOrder, visible_vendors: Sequence[int] | None) -> None:
     """Check a reversal as `reverse_charge` would, and change nothing; its key is not looked at.
 
     Raises NotFound and FailedPrecondition as there. What others reserve in the next moment, or the customer holds by then, is not known.
     """
-    async with database.reading() as connection:
-        charge = await reversed_charges.get_charge(connection, order.charge_id, visible_vendors)
+
+    async def look(database: Database) -> ReversibleCharge | None:
+        async with database.reading() as connection:
+            return await reversed_charges.get_charge(connection, order.charge_id, visible_vendors)
+
+    charge = await cells.find(look, cells.of_some(visible_vendors))
     if charge is None:
         raise NotFound.of("charge", order.charge_id)
     amount_to_reverse(charge, order.asked_amount)

@@ -2,17 +2,18 @@
 
 from services.customer_charge.operations.settle_reversals import ReversalLedger, settle_reversals
 from services.customer_charge.operations.sweep_charges import OVERDUE
+from services.customer_charge.reach import Reach
 from services.customer_charge.storage import pending_reversals
+from shared.cells import Cells
 from shared.clock import utc_now
-from shared.database import Database
 
 
-async def sweep_reversals(database: Database, ledger: ReversalLedger, *, limit: int) -> int:
-    """Settle all pending reversals when one is overdue, in this process, whatever broker and locks say; return how many were finished.
+async def sweep_reversals(cells: Cells, cell: int, ledger: ReversalLedger, *, limit: int, reach: Reach | None = None) -> int:
+    """Settle a cell's pending reversals when one is overdue, in this process, whatever broker and locks say; return how many were finished.
 
-    Raises Unavailable.
+    Raises Unavailable. `reach` is what earlier calls learnt of other cells.
     """
-    async with database.reading() as connection:
+    async with cells[cell].reading() as connection:
         if not await pending_reversals.overdue(connection, utc_now() - OVERDUE, utc_now() + OVERDUE):
             return 0
-    return await settle_reversals(database, ledger, limit=limit)
+    return await settle_reversals(cells, cell, ledger, limit=limit, reach=reach)

@@ -89,6 +89,18 @@ async def write_postings(connection: Connection, moved: Sequence[Account], entri
     expect_rows(await update_accounts(connection, moved), len(moved), "balances")
 
 
+FIND_REFERENCES = """
+SELECT reference::text
+FROM customer_entries
+WHERE kind = %(kind)s::smallint AND reference = ANY(%(references)s::uuid[])
+"""
+
+
+async def send_find_references(connection: Connection, kind: EntryKind, references: Sequence[str]) -> Cursor:
+    """Look up entries of a kind; the rows are those of the references that have one."""
+    return await connection.execute(FIND_REFERENCES, {"kind": int(kind), "references": uuid_array(references)})
+
+
 LIST_ENTRIES = """
 SELECT customer_id, seq, vendor_id, amount, balance_after, kind, reference::text AS reference, created_at
 FROM customer_entries

@@ -56,6 +56,21 @@ async def link_vendors(connection: Connection, pairs: Iterable[tuple[int, int]],
         await connection.execute(INSERT_LINKS, {"customer_ids": customer_ids, "vendor_ids": vendor_ids, "now": now})
 
 
+LINKED_SINCE = """
+SELECT min(created_at)
+FROM customer_vendors
+WHERE customer_id = %(customer_id)s AND vendor_id = ANY(%(vendor_ids)s::bigint[])
+"""
+
+
+async def linked_since(connection: Connection, customer_id: int, vendor_ids: Iterable[int]) -> datetime:
+    """Return since when one of the vendors sees the customer; one of them must."""
+    cursor = await connection.execute(LINKED_SINCE, {"customer_id": customer_id, "vendor_ids": int_array(vendor_ids)})
+    row = await cursor.fetchone()
+    assert row is not None and isinstance(row[0], datetime)  # noqa: S101, PT018 - the caller has just linked them
+    return row[0]
+
+
 LIST_ALL = """
 SELECT id, phone_number, balance, created_at, stopped_at IS NOT NULL AS stopped
 FROM customers

@@ -1,6 +1,6 @@
 """Pending charges: the truth of what is left to do."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from psycopg.rows import args_row, class_row
 from services.customer_charge.domain.charges import PendingCharge
 from services.customer_charge.storage.order_columns import OrderColumns
 from shared.database import Connection, Cursor
-from shared.sql_arrays import uuid_array
+from shared.sql_arrays import int_array, uuid_array
 
 INSERT_PENDING = """
 INSERT INTO pending_charges (slot, charge_id, vendor_id, customer_id, amount, accepted_at, blocked)
@@ -48,9 +48,25 @@ LIMIT %(limit)s
 
 
 async def read_pending(connection: Connection, slot: int, *, limit: int, but: Sequence[str] = ()) -> list[PendingCharge]:
-    """Return the oldest work of a slot, without the charges `but`. Unlocked: whoever acts on it must look again under a lock."""
+    """Return the oldest work of a slot, without the charges `but`. Unlocked: whoever acts on it must look again under a lock.
+
+    `customer_stopped` is told of customers in this cell.
+    """
     async with connection.cursor(row_factory=args_row(PendingCharge)) as cursor:
         await cursor.execute(READ_PENDING, {"slot": slot, "limit": limit, "but": uuid_array(but)})
+        return await cursor.fetchall()
+
+
+READ_PENDING_WITHOUT = READ_PENDING.replace("ORDER BY", "  AND customer_id %% %(cells)s::int <> ALL(%(away)s::int[])\nORDER BY")
+
+
+async def read_pending_without(
+    connection: Connection, slot: int, *, limit: int, but: Sequence[str], cells: int, away: Sequence[int]
+) -> list[PendingCharge]:
+    """Return the oldest work of a slot like `read_pending`, without that of customers who live in cells that are `away`."""
+    wanted = {"slot": slot, "limit": limit, "but": uuid_array(but), "cells": cells, "away": list(away)}
+    async with connection.cursor(row_factory=args_row(PendingCharge)) as cursor:
+        await cursor.execute(READ_PENDING_WITHOUT, wanted)
         return await cursor.fetchall()
 
 
@@ -80,12 +96,19 @@ async def unfinished(connection: Connection, slot: int, charge_ids: Sequence[str
     return {row[0] for row in await cursor.fetchall()}
 
 
-BLOCK_PENDING = "UPDATE pending_charges SET blocked = true WHERE slot = %(slot)s AND charge_id = ANY(%(charge_ids)s::uuid[])"
+BLOCK_PENDING = """
+UPDATE pending_charges
+SET blocked = true, awaits_release = charge_id = ANY(%(awaiting)s::uuid[])
+WHERE slot = %(slot)s AND charge_id = ANY(%(charge_ids)s::uuid[])
+"""
 
 
-async def block_pending(connection: Connection, slot: int, charge_ids: Sequence[str]) -> None:
-    """Set charges aside until a person has looked: they stay pending, and no longer hold up the others."""
-    await connection.execute(BLOCK_PENDING, {"slot": slot, "charge_ids": uuid_array(charge_ids)})
+async def block_pending(connection: Connection, slot: int, charge_ids: Sequence[str], awaiting: Collection[str] = ()) -> None:
+    """Set charges aside until a person has looked: they stay pending, and no longer hold up the others.
+
+    Those that are `awaiting` the release of a customer in another cell are marked so: see `unblock_released`.
+    """
+    await connection.execute(BLOCK_PENDING, {"slot": slot, "charge_ids": uuid_array(charge_ids), "awaiting": uuid_array(awaiting)})
 
 
 UNBLOCK_CUSTOMER = "UPDATE pending_charges SET blocked = false WHERE customer_id = %(customer_id)s AND blocked"
@@ -94,6 +117,27 @@ UNBLOCK_CUSTOMER = "UPDATE pending_charges SET blocked = false WHERE customer_id
 async def unblock_customer(connection: Connection, customer_id: int) -> None:
     """Take on again what was set aside for a customer. What was set aside for another reason comes back to that at once."""
     await connection.execute(UNBLOCK_CUSTOMER, {"customer_id": customer_id})
+
+
+AWAITED_CUSTOMERS = "SELECT DISTINCT customer_id FROM pending_charges WHERE blocked AND awaits_release"
+
+
+async def awaited_customers(connection: Connection) -> list[int]:
+    """Return the customers in other cells whose release some charges here are set aside for."""
+    cursor = await connection.execute(AWAITED_CUSTOMERS)
+    return [row[0] for row in await cursor.fetchall()]
+
+
+UNBLOCK_RELEASED = """
+UPDATE pending_charges
+SET blocked = false, awaits_release = false
+WHERE blocked AND awaits_release AND customer_id = ANY(%(customer_ids)s::bigint[])
+"""
+
+
+async def unblock_released(connection: Connection, customer_ids: Iterable[int]) -> int:
+    """Take on again what was set aside for customers in other cells who are not stopped any more; return how many charges that are."""
+    return (await connection.execute(UNBLOCK_RELEASED, {"customer_ids": int_array(customer_ids)})).rowcount
 
 
 OVERDUE_SLOTS = """

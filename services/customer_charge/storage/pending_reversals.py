@@ -1,13 +1,13 @@
 """Pending reversals: the truth of what is left to do."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from psycopg.rows import class_row
 
 from services.customer_charge.domain.reversals import PendingReversal
 from shared.database import Connection
-from shared.sql_arrays import uuid_array
+from shared.sql_arrays import int_array, uuid_array
 
 INSERT_PENDING = """
 INSERT INTO pending_reversals (reversal_id, charge_id, vendor_id, customer_id, amount, accepted_at, blocked)
@@ -43,6 +43,27 @@ async def read_pending(connection: Connection, *, limit: int) -> list[PendingRev
     """Return the oldest work, but what waits for a stopped customer. Unlocked: whoever acts on it must look again under a lock."""
     async with connection.cursor(row_factory=class_row(PendingReversal)) as cursor:
         await cursor.execute(READ_PENDING, {"limit": limit})
+        return await cursor.fetchall()
+
+
+READ_PENDING_WITHOUT = """
+SELECT reversal_id::text AS reversal_id, charge_id::text AS charge_id, vendor_id, customer_id, amount
+FROM pending_reversals
+WHERE NOT blocked AND customer_id <> ALL(ARRAY(SELECT id FROM customers WHERE stopped_at IS NOT NULL))
+  AND customer_id <> ALL(%(stopped)s::bigint[])
+  AND customer_id %% %(cells)s::int <> ALL(%(away)s::int[])
+ORDER BY pending_reversals.reversal_id
+LIMIT %(limit)s
+"""
+
+
+async def read_pending_without(
+    connection: Connection, *, limit: int, stopped: Iterable[int], cells: int, away: Sequence[int]
+) -> list[PendingReversal]:
+    """Return the oldest work like `read_pending`, without that of customers known to be `stopped`, or who live in cells that are `away`."""
+    wanted = {"limit": limit, "stopped": int_array(stopped), "cells": cells, "away": list(away)}
+    async with connection.cursor(row_factory=class_row(PendingReversal)) as cursor:
+        await cursor.execute(READ_PENDING_WITHOUT, wanted)
         return await cursor.fetchall()
 
 

@@ -1,6 +1,6 @@
 """Which customers are stopped."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -37,6 +37,15 @@ async def release_customer(connection: Connection, customer_id: int) -> bool:
     """Let a stopped customer go on; False when it was not stopped. The caller holds its lock."""
     cursor = await connection.execute(RELEASE_CUSTOMER, {"customer_id": customer_id})
     return cursor.rowcount == 1
+
+
+STOPPED_AMONG = "SELECT id FROM customers WHERE stopped_at IS NOT NULL AND id = ANY(%(customer_ids)s::bigint[])"
+
+
+async def stopped_among(connection: Connection, customer_ids: Iterable[int]) -> set[int]:
+    """Return those of the customers who are stopped."""
+    cursor = await connection.execute(STOPPED_AMONG, {"customer_ids": int_array(customer_ids)})
+    return {row[0] for row in await cursor.fetchall()}
 
 
 COUNT_STOPPED = "SELECT count(*) FROM customers WHERE stopped_at IS NOT NULL"

@@ -6,7 +6,7 @@ from services.customer_charge.webhooks.deliveries import Deliveries
 from services.customer_charge.webhooks.sandbox_sender import SandboxSender
 from services.customer_charge.webhooks.sender import WebhookSender
 from services.customer_charge.webhooks.signing import SecretSafe
-from shared.database import Database
+from shared.cells import Cells
 
 
 def secret_safe(settings: CustomerChargeSettings) -> SecretSafe | None:
@@ -15,7 +15,7 @@ def secret_safe(settings: CustomerChargeSettings) -> SecretSafe | None:
     return None if secret is None else SecretSafe(secret.get_secret_value())
 
 
-def build_deliveries(settings: CustomerChargeSettings, database: Database) -> Deliveries | None:
+def build_deliveries(settings: CustomerChargeSettings, cells: Cells) -> Deliveries | None:
     """Return the deliveries of this process, None where webhooks are off. Build it inside the event loop.
 
     Raises SystemExit for a sandbox in any other profile than that of development.
@@ -26,5 +26,5 @@ def build_deliveries(settings: CustomerChargeSettings, database: Database) -> De
     safe = secret_safe(settings)
     if safe is None:
         return None
-    sender = SandboxSender(database) if settings.sandbox else WebhookSender(development=development)
-    return Deliveries(Delivery(database, sender, safe, settings.webhook_disable_days))
+    sender = SandboxSender(cells) if settings.sandbox else WebhookSender(development=development)
+    return Deliveries(Delivery(cells, sender, safe, settings.webhook_disable_days))

@@ -32,15 +32,15 @@ class Deliveries:
         task.add_done_callback(lambda _: self._running.pop(endpoint_id, None))
         return True
 
-    async def due(self) -> list[int]:
-        """Return endpoints that something is to be sent to and that this process is not sending to. Raises Unavailable."""
-        async with self._delivery.database.reading() as connection:
+    async def due(self, cell: int) -> list[int]:
+        """Return a cell's endpoints that something is to be sent to and that this process is not sending to. Raises Unavailable."""
+        async with self._delivery.cells[cell].reading() as connection:
             found = await webhook_deliveries.due_endpoints(connection, utc_now(), limit=2 * SIDE_BY_SIDE_MAX)
         return [endpoint_id for endpoint_id in found if endpoint_id not in self._running]
 
-    async def sweep(self) -> int:
-        """Begin whatever is due, whoever was hinted at it; return how many deliveries were begun."""
-        return sum([self.begin(endpoint_id) for endpoint_id in await self.due()])
+    async def sweep(self, cell: int) -> int:
+        """Begin whatever is due in a cell, whoever was hinted at it; return how many deliveries were begun. Raises Unavailable."""
+        return sum([self.begin(endpoint_id) for endpoint_id in await self.due(cell)])
 
     def show(self, metrics: ScrapedMetrics) -> None:
         """Show the attempts of this process, by outcome."""

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from services.customer_charge.domain.webhooks import Outcome
 from services.customer_charge.storage.customers import list_customers
 from services.customer_charge.webhooks.sender import Post, WebhookSender
-from shared.database import Database
+from shared.cells import Cells
 
 DOUBLED_NUMBER = "+99900000006"
 """The phone number of the sandbox's customer with the duplicate events; no network has the country code 999."""
@@ -16,9 +16,9 @@ DOUBLED_NUMBER = "+99900000006"
 class SandboxSender(WebhookSender):
     """Sends as any other, and what is about charges of that customer once more under the same `webhook-id`, as after a lost answer."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, cells: Cells) -> None:
         super().__init__(development=True)
-        self._database = database
+        self._cells = cells
 
     @asynccontextmanager
     async def session(self, url: str) -> AsyncIterator[Post]:
@@ -36,6 +36,6 @@ class SandboxSender(WebhookSender):
         charge = json.loads(body)["data"].get("charge")
         if charge is None:
             return False
-        async with self._database.reading() as connection:
+        async with self._cells.of(charge["customer"]).reading() as connection:
             found = await list_customers(connection, visible_vendors=None, customer_id=charge["customer"])
         return any(customer.phone_number == DOUBLED_NUMBER for customer in found)
