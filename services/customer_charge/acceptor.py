@@ -8,7 +8,7 @@ from services.customer_charge.domain.charges import ChargeOrder
 from services.customer_charge.existence import Existence, missing_party
 from services.customer_charge.operations.accept_charges import Accepted, accept_charges
 from shared.batching import NaturalBatcher
-from shared.database import Database
+from shared.cells import Cells
 from shared.errors import ChargingError, NotFound
 from shared.wakeups.after_answers import Wake
 
@@ -38,7 +38,7 @@ class Acceptor:
 
     def __init__(
         self,
-        database: Database,
+        cells: Cells,
         *,
         slots: int,
         vendors: Existence,
@@ -46,32 +46,40 @@ class Acceptor:
         wake: Wake,
         observe: Callable[[int], None] | None = None,
     ) -> None:
-        """`wake` takes a slot that got work, and whether much came at once; `observe` is told the size of every batch."""
-        self._database = database
-        self._slots = slots
+        """Make batches for each cell.
+
+        `slots` are those of each cell; `wake` takes a slot that got work, and whether much came at once; `observe` is told the
+        size of every batch.
+        """
+        self._cells = cells
+        self._slots = slots * len(cells)
         self._vendors = vendors
         self._customers = customers
         self._wake = wake
-        self._batcher: NaturalBatcher[ChargeOrder, Accepted] = NaturalBatcher(
-            self._accept_batch,
-            name="accept",
-            max_batch=MAX_BATCH,
-            max_queue=MAX_QUEUE,
-            max_in_flight=MAX_IN_FLIGHT,
-            retry_singly=known_rollback,
-            observe=observe,
-        )
+        # A batch is one transaction, so there are batches for each cell.
+        self._batchers: list[NaturalBatcher[ChargeOrder, Accepted]] = [
+            NaturalBatcher(
+                self._accept_batch,
+                name="accept",
+                max_batch=MAX_BATCH,
+                max_queue=MAX_QUEUE,
+                max_in_flight=MAX_IN_FLIGHT,
+                retry_singly=known_rollback,
+                observe=observe,
+            )
+            for _ in cells
+        ]
 
     def accept(self, order: ChargeOrder) -> Awaitable[Accepted]:
         """Accept one charge. Raises NotFound for an unknown vendor or customer, and what `accept_charges` says of the order."""
         if self._vendors.known(order.vendor_id) and self._customers.known(order.customer_id):
-            return self._batcher.submit(order)
+            return self._batchers[order.vendor_id % len(self._batchers)].submit(order)
         return self._accept_after_looking(order)
 
     async def _accept_after_looking(self, order: ChargeOrder) -> Accepted:
         await self.require_vendor(order.vendor_id)
         await self._require(self._customers, "customer", "customer_id", order.customer_id)
-        return await self._batcher.submit(order)
+        return await self._batchers[order.vendor_id % len(self._batchers)].submit(order)
 
     async def accept_many(self, orders: Sequence[ChargeOrder]) -> list[Accepted | ChargingError]:
         """Accept the charges of one bulk call; one result per order, in order."""
@@ -86,14 +94,14 @@ class Acceptor:
                 if (error := missing_party(order.vendor_id, order.customer_id, vendors, customers))
             }
             good = [order for order in chunk if order.charge_id not in refused]
-            accepted = iter(await self._accept_batch(good) if good else [])
+            accepted = iter(await self._accept_bulk(good) if good else [])
             results += [refused.get(order.charge_id) or next(accepted) for order in chunk]
         return results
 
     @property
     def waiting(self) -> int:
         """Return how many charges wait for a transaction."""
-        return self._batcher.waiting
+        return sum(batcher.waiting for batcher in self._batchers)
 
     async def require_vendor(self, vendor_id: int) -> None:
         """Raise NotFound for an unknown vendor, Unavailable when it is not known here and nobody can be asked."""
@@ -101,10 +109,16 @@ class Acceptor:
 
     async def close(self) -> None:
         """Refuse new charges and wait for those under way."""
-        await self._batcher.close()
+        for batcher in self._batchers:
+            await batcher.close()
+
+    async def _accept_bulk(self, orders: Sequence[ChargeOrder]) -> Sequence[Accepted | ChargingError]:
+        """Accept orders of any cells, a transaction in each; raises the first error when all are done, and may be called again then."""
+        return await self._cells.answer_each(orders, lambda order: order.vendor_id, lambda _, part: self._accept_batch(part))
 
     async def _accept_batch(self, orders: Sequence[ChargeOrder]) -> list[Accepted | ChargingError]:
-        batch = await accept_charges(self._database, orders, slots=self._slots)
+        """Accept orders of one cell's vendors."""
+        batch = await accept_charges(self._cells.of(orders[0].vendor_id), orders, slots=self._slots)
         for slot in batch.slots:
             self._wake(slot, stream=len(orders) >= STREAM_BATCH)
         return batch.results

@@ -10,7 +10,7 @@ from charging.customer_charge.v1 import webhooks_pb2_grpc as webhooks_rpc
 from services.customer_charge.acceptor import acceptor_kind
 from services.customer_charge.dry_runs import DryRuns
 from services.customer_charge.existence import Existence
-from services.customer_charge.feed_watch import FeedWatch
+from services.customer_charge.feed_watch import FeedWatches
 from services.customer_charge.handlers.audit_log import AuditLogServicer
 from services.customer_charge.handlers.books import BooksServicer
 from services.customer_charge.handlers.charges import ChargeServicer
@@ -21,14 +21,15 @@ from services.customer_charge.handlers.reconciliation import ReconciliationServi
 from services.customer_charge.handlers.reversals import ReversalServicer
 from services.customer_charge.handlers.webhooks import WebhookServicer
 from services.customer_charge.settings import CustomerChargeSettings
-from services.customer_charge.settlement_watch import SettlementWatch
+from services.customer_charge.settlement_watch import SettlementWatches
 from services.customer_charge.storage.customers import existing_customers
 from services.customer_charge.storage.reversals import final_reversals
 from services.customer_charge.vendor_ledger import VendorCreditClient
-from services.customer_charge.wakeups import QUEUE, REVERSAL_QUEUE, REVERSAL_SLOT, build_waker
+from services.customer_charge.wakeups import QUEUE, REVERSAL_QUEUE, build_waker
 from services.customer_charge.webhooks.building import secret_safe
 from shared.auth.remote_trust import remote_fetch
 from shared.auth.trust_state import TrustCopy
+from shared.database import Database
 from shared.database_checks import check_durability
 from shared.documents.signing import DocumentSigner
 from shared.grpc_server import GrpcServer, Ports
@@ -59,7 +60,6 @@ class CustomerChargeApp:
             application_name=SERVICE,
         )
         metrics.database(self.cells)
-        self.database = self.cells.first
         tokens = peer_tokens(settings, SERVICE)
         self._waker = build_waker(settings)
         self._wake = AfterAnswers(self._waker.wake)
@@ -73,7 +73,7 @@ class CustomerChargeApp:
         self._reversal_waker.show(metrics, REVERSAL_QUEUE)
         vendors, customers = Existence(ledger.existing), Existence(self._existing_customers)
         self.acceptor = acceptor_kind(self._tracing)(
-            self.database,
+            self.cells,
             slots=settings.settle_slots,
             vendors=vendors,
             customers=customers,
@@ -82,8 +82,8 @@ class CustomerChargeApp:
         )
         metrics.gauge("charging_queue_depth", QUEUE_TEXT, lambda: self.acceptor.waiting, batcher="accept")
         dry_runs = DryRuns(vendors=vendors, customers=customers, ledger=ledger)
-        self._watch = SettlementWatch(self.database)
-        self._reversal_watch = SettlementWatch(self.database, final_reversals)
+        self._watch = SettlementWatches(self.cells)
+        self._reversal_watch = SettlementWatches(self.cells, final_reversals)
         self.table = self._guards.table(
             [
                 (rpc.add_CustomerServiceServicer_to_server, CustomerServicer(self.cells)),
@@ -93,7 +93,7 @@ class CustomerChargeApp:
                 ),
                 (
                     reversal_rpc.add_ReversalServiceServicer_to_server,
-                    ReversalServicer(self.cells, self._reversal_watch, wake=lambda: self._reversal_waker.wake(REVERSAL_SLOT)),
+                    ReversalServicer(self.cells, self._reversal_watch, wake=self._reversal_waker.wake),
                 ),
                 (
                     reconciliation_rpc.add_ReconciliationServiceServicer_to_server,
@@ -104,12 +104,12 @@ class CustomerChargeApp:
                     receipts_rpc.add_ReceiptServiceServicer_to_server,
                     ReceiptServicer(self.cells, DocumentSigner(settings.keys_dir, settings.peer_name or SERVICE)),
                 ),
-                (events_rpc.add_EventServiceServicer_to_server, EventServicer(self.database, FeedWatch(self.database))),
-                (events_rpc.add_EventIntakeServiceServicer_to_server, EventIntakeServicer(self.database)),
+                (events_rpc.add_EventServiceServicer_to_server, EventServicer(self.cells, FeedWatches(self.cells))),
+                (events_rpc.add_EventIntakeServiceServicer_to_server, EventIntakeServicer(self.cells)),
                 (rpc.add_AuditLogServiceServicer_to_server, AuditLogServicer(self.cells)),
                 (
                     webhooks_rpc.add_WebhookServiceServicer_to_server,
-                    WebhookServicer(self.database, secret_safe(settings), development=settings.profile == "development"),
+                    WebhookServicer(self.cells, secret_safe(settings), development=settings.profile == "development"),
                 ),
             ]
         )
@@ -152,5 +152,10 @@ class CustomerChargeApp:
         return self._trust.state is not None and await self.cells.ready()
 
     async def _existing_customers(self, customer_ids: set[int]) -> set[int]:
-        async with self.database.reading() as connection:
-            return await existing_customers(connection, customer_ids)
+        parts = {self.cells.of(part[0]): part for part in self.cells.split(customer_ids, lambda customer_id: customer_id).values()}
+
+        async def look(database: Database) -> set[int]:
+            async with database.reading() as connection:
+                return await existing_customers(connection, parts[database])
+
+        return set().union(*await self.cells.gather(look, list(parts)))

@@ -20,7 +20,7 @@ async def make(settings: CustomerChargeSettings) -> None:
         if await list_customers(cells, after_id=0, visible_vendors=None, phone_number="", limit=1):
             return
         for phone_number in phone_numbers(len(cells)):
-            await create_customer(cells.of_text(phone_number), phone_number, [], None)
+            await create_customer(cells, phone_number, [], None)
     finally:
         await cells.close()
 

@@ -47,7 +47,12 @@ class Reach:
         self._until[cell] = time.monotonic() + self._away_seconds
 
     async def ask(
-        self, cells: Cells, among: Iterable[int], question: Callable[[int, Database], Awaitable[T]], *, seconds: float | None = QUESTION_SECONDS
+        self,
+        cells: Cells,
+        among: Iterable[int],
+        question: Callable[[int, Database], Awaitable[T]],
+        *,
+        seconds: float | None = QUESTION_SECONDS,
     ) -> dict[int, T]:
         """Do the same in some cells, side by side, and return what came of it by cell, without the cells that are out of reach.
 

@@ -9,8 +9,7 @@ from shared.wakeups.waker import Waker
 QUEUE = "settle_slot"
 
 REVERSAL_QUEUE = "settle_reversals"
-REVERSAL_SLOT = 0
-"""Reversals are few: one worker at a time settles all of them, as the work of one slot."""
+"""Reversals are few: one worker at a time settles all of a cell, as the work of one slot, which has the number of the cell."""
 
 WEBHOOK_QUEUE = "deliver_webhooks"
 

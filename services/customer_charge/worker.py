@@ -11,24 +11,24 @@ import redis
 import structlog
 
 from services.customer_charge.domain.links import KnownLinks
+from services.customer_charge.operations.read_work import read_charges_due, read_reversals_due
 from services.customer_charge.operations.settle_charges import settle_slot
 from services.customer_charge.operations.settle_reversals import settle_reversals
+from services.customer_charge.reach import Reach
 from services.customer_charge.settings import CustomerChargeSettings
 from services.customer_charge.settle_watch import SettleWatch
-from services.customer_charge.storage import pending_reversals
-from services.customer_charge.storage.pending_charges import read_pending
 from services.customer_charge.vendor_ledger import VendorCreditClient
 from services.customer_charge.wakeups import QUEUE, REVERSAL_QUEUE, WEBHOOK_QUEUE, send_webhook_hint
 from services.customer_charge.webhooks.building import build_deliveries
 from services.customer_charge.webhooks.deliveries import Deliveries
+from shared.cells import Cells
 from shared.crash_points import arm
-from shared.database import Database
 from shared.errors import ChargingError
 from shared.guards import peer_tokens
 from shared.scraped_metrics import ScrapedMetrics
 from shared.settings import load_settings
 from shared.telemetry import MetricsEndpoint, configure_logging, new_registry
-from shared.tracing.opening import client_spans, open_database, open_tracing
+from shared.tracing.opening import client_spans, open_cells, open_tracing
 from shared.transport.channels import open_channel
 from shared.wakeups.broker import DoorbellRedisBroker, build_broker
 from shared.wakeups.loop_resource import LoopResource
@@ -51,11 +51,12 @@ log = structlog.get_logger(SERVICE)
 class Tools:
     """What settling needs; made on the worker's event loop."""
 
-    database: Database
+    cells: Cells
     channel: grpc.aio.Channel
     ledger: VendorCreditClient
     deliveries: Deliveries | None
     watch: SettleWatch
+    reach: Reach
     tracing: "Tracing | None"
 
     @classmethod
@@ -63,25 +64,30 @@ class Tools:
         cls, settings: CustomerChargeSettings, watch: SettleWatch, metrics: ScrapedMetrics, tracing: "Tracing | None"
     ) -> "Tools":
         """Connect to the database and to the vendor-credit service."""
-        database = open_database(
-            tracing, settings.database_url, settings.database_schema, pool_size=settings.worker_threads, application_name=SERVICE
+        cells = open_cells(
+            tracing,
+            settings.database_url,
+            "customer_charge",
+            settings.cells,
+            pool_size=settings.worker_threads,
+            application_name=SERVICE,
         )
-        metrics.database(database)
+        metrics.database(cells)
         tokens = peer_tokens(settings, "customer_charge")
         channel = open_channel(settings.vendor_credit_address, settings.tls, client_spans(tracing))
-        await database.open()
+        await cells.open()
         ledger = VendorCreditClient(channel, lambda: tokens.token("vendor_credit"))
-        deliveries = build_deliveries(settings, database)
+        deliveries = build_deliveries(settings, cells)
         if deliveries is not None:
             deliveries.show(metrics)
-        return cls(database, channel, ledger, deliveries, watch, tracing)
+        return cls(cells, channel, ledger, deliveries, watch, Reach(), tracing)
 
     async def close(self) -> None:
         """Break off deliveries, and disconnect."""
         if self.deliveries is not None:
             await self.deliveries.close()
         await self.channel.close()
-        await self.database.close()
+        await self.cells.close()
         if self.tracing is not None:
             await self.tracing.close()
 
@@ -97,42 +103,47 @@ async def work_on(slot: int, tools: Tools, lock: SlotLock, links: KnownLinks, *,
             if not acquired:
                 return
             await settle_slot(
-                tools.database, tools.ledger, slot, limit=limit, links=links, stint_seconds=STINT_SECONDS, watch=tools.watch.batch
+                tools.cells,
+                tools.ledger,
+                slot,
+                limit=limit,
+                links=links,
+                stint_seconds=STINT_SECONDS,
+                watch=tools.watch.batch,
+                reach=tools.reach,
             )
-        async with tools.database.reading() as connection:
-            if not await read_pending(connection, slot, limit=1):
-                return
+        if not await read_charges_due(tools.cells, slot, limit=1, reach=tools.reach):
+            return
 
 
-async def work_on_reversals(slot: int, tools: Tools, lock: SlotLock, *, limit: int) -> None:
-    """Settle all pending reversals unless somebody else is at it; look again after letting go, for the reason told above."""
+async def work_on_reversals(cell: int, tools: Tools, lock: SlotLock, *, limit: int) -> None:
+    """Settle a cell's pending reversals unless somebody else is at it; look again after letting go, for the reason told above."""
     while True:
-        async with lock.acquire(slot) as acquired:
+        async with lock.acquire(cell) as acquired:
             if not acquired:
                 return
-            await settle_reversals(tools.database, tools.ledger.reversals, limit=limit)
-        async with tools.database.reading() as connection:
-            if not await pending_reversals.read_pending(connection, limit=1):
-                return
+            await settle_reversals(tools.cells, cell, tools.ledger.reversals, limit=limit, reach=tools.reach)
+        if not await read_reversals_due(tools.cells, cell, limit=1, reach=tools.reach):
+            return
 
 
 class WebhookHints:
-    """Sends hints for the endpoints that something is due to, after charges were settled; at most ten looks a second.
+    """Sends hints for the endpoints that something is due to, after charges were settled; at most ten looks a second at each cell.
 
     Without a hint an endpoint is found by the scheduler's sweep, a moment later.
     """
 
     def __init__(self, broker: DoorbellRedisBroker) -> None:
         self._broker = broker
-        self._next_at = 0.0
+        self._next_at: dict[int, float] = {}
 
-    async def send(self, deliveries: Deliveries | None) -> None:
-        """Send a hint for each endpoint that is due. Never raises for a broker or database that is out of reach."""
-        if deliveries is None or time.monotonic() < self._next_at:
+    async def send(self, deliveries: Deliveries | None, cell: int) -> None:
+        """Send a hint for each endpoint of a cell that is due. Never raises for a broker or database that is out of reach."""
+        if deliveries is None or time.monotonic() < self._next_at.get(cell, 0.0):
             return
-        self._next_at = time.monotonic() + HINT_SPACING_SECONDS
+        self._next_at[cell] = time.monotonic() + HINT_SPACING_SECONDS
         try:
-            for endpoint_id in await deliveries.due():
+            for endpoint_id in await deliveries.due(cell):
                 await asyncio.to_thread(send_webhook_hint, self._broker, endpoint_id)
         except (ChargingError, redis.RedisError) as error:
             log.info("webhook_hints.dropped", error=type(error).__name__)
@@ -162,17 +173,18 @@ def main() -> None:
         try:
             tools = await resource.get()
             await work_on(slot, tools, lock, links, limit=settings.settle_batch)
-            await hints.send(tools.deliveries)
+            await hints.send(tools.deliveries, slot % len(tools.cells))
         except ChargingError as error:
             log.warning("settle.postponed", slot=slot, reason=error.reason)
 
     @dramatiq.actor(broker=broker, queue_name=REVERSAL_QUEUE, actor_name=REVERSAL_QUEUE, max_retries=0)
     async def settle_all_reversals(slot: int) -> None:
-        """Settle the reversals; here too a hint changes nothing."""
+        """Settle the reversals of a cell; here too a hint changes nothing."""
         try:
-            await work_on_reversals(slot, await resource.get(), reversal_lock, limit=settings.settle_batch)
+            tools = await resource.get()
+            await work_on_reversals(slot % len(tools.cells), tools, reversal_lock, limit=settings.settle_batch)
         except ChargingError as error:
-            log.warning("reversals.postponed", reason=error.reason)
+            log.warning("reversals.postponed", cell=slot, reason=error.reason)
 
     @dramatiq.actor(broker=broker, queue_name=WEBHOOK_QUEUE, actor_name=WEBHOOK_QUEUE, max_retries=0)
     async def deliver(endpoint_id: int) -> None:

@@ -13,6 +13,7 @@ from services.customer_charge.audit_logs import AuditLogs
 from services.customer_charge.domain.stalls import Stalls
 from services.customer_charge.operations.sweep_charges import sweep_charges
 from services.customer_charge.operations.sweep_reversals import sweep_reversals
+from services.customer_charge.reach import Reach
 from services.customer_charge.settings import CustomerChargeSettings
 from services.customer_charge.settle_watch import SettleWatch
 from services.customer_charge.vendor_ledger import VendorCreditClient
@@ -66,7 +67,6 @@ class SchedulerApp:
         self._charge_cells = open_cells(
             self._tracing, customer_charge.database_url, "customer_charge", customer_charge.cells, pool_size=2, application_name=SERVICE
         )
-        self._charge_database = self._charge_cells.first
         self._channel = open_channel(customer_charge.vendor_credit_address, customer_charge.tls, client_spans(self._tracing))
         self._feed_channel = open_channel(customer_charge.customer_charge_address, customer_charge.tls)
         feed = EventFeedClient(self._feed_channel, lambda: tokens.token("customer_charge"))
@@ -92,18 +92,17 @@ class SchedulerApp:
         self._scheduler = AsyncIOScheduler(job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None})
         self._running: set[asyncio.Task[None]] = set()
 
-        stalls = Stalls()
+        limit, reach = customer_charge.settle_batch, Reach()
+        stalls = [Stalls() for _ in self._charge_cells]
 
-        async def sweep() -> None:
+        async def sweep(cell: int) -> None:
             await self._guarded(
                 "charges",
-                lambda: sweep_charges(self._charge_database, ledger, limit=customer_charge.settle_batch, stalls=stalls, watch=watch.batch),
+                lambda: sweep_charges(self._charge_cells, cell, ledger, limit=limit, stalls=stalls[cell], watch=watch.batch, reach=reach),
             )
 
-        async def sweep_back() -> None:
-            await self._guarded(
-                "reversals", lambda: sweep_reversals(self._charge_database, ledger.reversals, limit=customer_charge.settle_batch)
-            )
+        async def sweep_back(cell: int) -> None:
+            await self._guarded("reversals", lambda: sweep_reversals(self._charge_cells, cell, ledger.reversals, limit=limit, reach=reach))
 
         async def post() -> None:
             await self._guarded("credit", lambda: sweep_unposted(self._vendor_cells))
@@ -116,13 +115,13 @@ class SchedulerApp:
                 ),
             )
 
-        self._deliveries = build_deliveries(customer_charge, self._charge_database)
+        self._deliveries = build_deliveries(customer_charge, self._charge_cells)
         if self._deliveries is not None:
             self._deliveries.show(metrics)
 
-        async def deliver() -> None:
-            if self._deliveries is not None:
-                await self._guarded("webhooks", self._deliveries.sweep)
+        async def deliver(cell: int) -> None:
+            if (deliveries := self._deliveries) is not None:
+                await self._guarded("webhooks", lambda: deliveries.sweep(cell))
 
         async def relay() -> None:
             await self._guarded("facts", lambda: relay_facts(self._vendor_cells, feed))
@@ -135,11 +134,11 @@ class SchedulerApp:
 
         self._scheduler.add_job(check, "interval", seconds=CHECK_SECONDS)
         self._scheduler.add_job(show, "interval", seconds=SHOW_SECONDS)
-        self._scheduler.add_job(sweep, "interval", seconds=customer_charge.sweep_seconds)
-        self._scheduler.add_job(sweep_back, "interval", seconds=customer_charge.sweep_seconds)
+        # A job for each cell: one that does not answer holds up no other.
+        for cell, job in product(range(len(self._charge_cells)), (sweep, sweep_back, deliver)):
+            self._scheduler.add_job(job, "interval", args=[cell], seconds=customer_charge.sweep_seconds)
         self._scheduler.add_job(post, "interval", seconds=customer_charge.sweep_seconds)
         self._scheduler.add_job(expire, "interval", seconds=EXPIRY_SECONDS)
-        self._scheduler.add_job(deliver, "interval", seconds=customer_charge.sweep_seconds)
         self._scheduler.add_job(relay, "interval", seconds=customer_charge.sweep_seconds)
 
     async def start(self) -> None:

@@ -226,9 +226,11 @@ class Stack:
     async def settle(self) -> None:
         """Do what the workers would do: post approved credit, settle every pending charge and reversal, and tell the feeds."""
         await sweep_unposted(self.vendor_credit.cells)
-        for slot in range(self.charge_settings.settle_slots):
-            await settle_slot(self.customer_charge.database, self._ledger, slot, limit=self.charge_settings.settle_batch)
-        await settle_reversals(self.customer_charge.database, self._ledger.reversals, limit=self.charge_settings.settle_batch)
+        cells, limit = self.customer_charge.cells, self.charge_settings.settle_batch
+        for slot in range(self.charge_settings.settle_slots * len(cells)):
+            await settle_slot(cells, self._ledger, slot, limit=limit)
+        for cell in range(len(cells)):
+            await settle_reversals(cells, cell, self._ledger.reversals, limit=limit)
         await relay_facts(self.vendor_credit.cells, self._feed)
 
     def rows(self, service: str, query: str) -> list[tuple[Any, ...]]:

@@ -260,7 +260,7 @@ async def test_bad_rows_are_named_by_line_and_column(books: Books) -> None:
 async def test_a_caller_has_one_reconciliation_at_a_time(books: Books) -> None:
     """A second one of the same caller is told to wait, others are not; too many together are too much."""
     servicer = reconciliation.ReconciliationServicer(
-        books.world.stack.customer_charge.database, books.world.stack.customer_charge.acceptor.require_vendor
+        books.world.stack.customer_charge.cells, books.world.stack.customer_charge.acceptor.require_vendor
     )
     with servicer._turn("user:1"):
         with pytest.raises(reconciliation.ResourceExhausted) as refused, servicer._turn("user:1"):
@@ -290,7 +290,7 @@ async def test_the_lookups_read_no_more_than_they_need(books: Books) -> None:
         "stop_id": "ffffffff-ffff-ffff-ffff-ffffffffffff",
         "limit": 10,
     }
-    async with books.world.stack.customer_charge.database.reading() as connection:
+    async with books.world.stack.customer_charge.cells.of(books.vendor).reading() as connection:
         await connection.execute("SET enable_seqscan = off")
         try:
             for statement, index in (

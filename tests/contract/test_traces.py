@@ -42,8 +42,9 @@ class Traced:
         return str(answer.json()["data"]["id"])
 
     async def settle(self) -> int:
-        """Do what the worker does with slot 0."""
-        return await settle_slot(self.worker.database, self.worker.ledger, 0, limit=100, watch=self.worker.watch.batch)
+        """Do what the worker does with the slot of the vendor."""
+        slot = self.world.ours.vendor % len(self.worker.cells)
+        return await settle_slot(self.worker.cells, self.worker.ledger, slot, limit=100, watch=self.worker.watch.batch)
 
     async def flushed(self) -> Collector:
         """Return the collector after all processes have sent what they have."""

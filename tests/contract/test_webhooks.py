@@ -80,7 +80,9 @@ async def test_a_url_that_cannot_be_posted_to_is_refused(world: World, url: str)
 async def test_a_message_carries_what_the_feed_shows(world: World) -> None:
     """The data of a message is, byte for byte as JSON, what the list of events has at that number."""
     listed = (await world.stack.send("GET", f"/api/events/?vendor={world.ours.vendor}&page_size=200", world.operator)).json()["results"]
-    page = await read_events(world.stack.customer_charge.database, world.ours.vendor, after=0, types=frozenset(), limit=200)
+    page = await read_events(
+        world.stack.customer_charge.cells.of(world.ours.vendor), world.ours.vendor, after=0, types=frozenset(), limit=200
+    )
     bodies = [json.loads(webhook_body(event)) for event in page.events]
     assert [body["data"] for body in bodies] == listed
     assert {body["type"] for body in bodies} == {"charge_succeeded", "charge_reversed", "credit_confirmed"}

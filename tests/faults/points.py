@@ -70,6 +70,13 @@ SWEPT = [
 ]
 """The same work done by the sweeper, which alone is left when no hint arrives."""
 
+BETWEEN_CELLS = [
+    commit("credit_apart", "customer_charge.worker"),
+    commit("debit_apart", "customer_charge.worker"),
+    commit("release_elsewhere", "scheduler"),
+]
+"""What is between two cells: reached only where there are several, so it is not in the lists above."""
+
 WEBHOOKS = [
     commit("deliver_webhooks", "customer_charge.worker"),
     sending("webhook", "customer_charge.worker"),
@@ -137,7 +144,7 @@ ASKED = {
 
 def all_deaths() -> set[Point]:
     """Return all points that some fault test arms, each with the process that dies there."""
-    pairs = [*UNDER_LOAD, FIRST_CHARGE, *SWEPT, *WEBHOOKS, *SWEPT_WEBHOOKS, *CHECKED, *CHECKED_AND_BROKEN, *ASKED.values()]
+    pairs = [*UNDER_LOAD, FIRST_CHARGE, *SWEPT, *BETWEEN_CELLS, *WEBHOOKS, *SWEPT_WEBHOOKS, *CHECKED, *CHECKED_AND_BROKEN, *ASKED.values()]
     pairs += [commit(operation, service) for operation, service in OFFICE.items()]
     return {point for pair in pairs for point in pair[:2]} | {point for points in PERIODIC for point in points}
 

@@ -21,7 +21,6 @@ import structlog
 
 from services.customer_charge.domain.charges import ChargeOrder, PendingCharge, Verdict
 from services.customer_charge.operations.settle_charges import finish, settle_slot
-from services.customer_charge.operations.sweep_charges import sweep_charges
 from services.vendor_credit.domain.debits import Debit, Outcome
 from services.vendor_credit.operations.debit_vendors import debit_vendors
 from services.vendor_credit.operations.post_credit import post_credit, sweep_unposted
@@ -36,7 +35,7 @@ from tests.faults.judge import judge
 from tests.faults.quick_events import brought, lost_finishes, relay_all, repeated, told_again
 from tests.faults.quick_reversals import sealed, settle_all_reversals, taken_back, taken_back_twice
 from tests.faults.stage import CREDIT, Stage, set_stage
-from tests.integration.money import SLOTS, LocalVendorLedger
+from tests.integration.money import LocalVendorLedger
 
 WORKERS = 4
 SETTLE_ROUNDS = 5
@@ -76,14 +75,14 @@ async def stale_workers(stage: Stage) -> None:
     await stage.settle(WORKERS)
     for _ in range(2):
         for slot, decided in verdicts.items():
-            await stage.guarded(finish(stage.money.charges, slot, decided))
+            await stage.guarded(finish(stage.money.cells, slot, decided))
     # Credit has come: a charge that was refused before must stay refused, whoever asks again.
     await stage.credit(1_000, vendor=0)
     await stage.credit(1_000, vendor=1)
     for slot, charges in seen.items():
         if charges:
             decided = await stage.guarded(stage.money.ledger.debit(charges))
-            await stage.guarded(finish(stage.money.charges, slot, decided if isinstance(decided, list) else []))
+            await stage.guarded(finish(stage.money.cells, slot, decided if isinstance(decided, list) else []))
     await stage.guarded(post_credit(stage.money.vendors, stage.vendors))
 
 
@@ -92,7 +91,7 @@ async def lost_hints(stage: Stage) -> None:
     await stage.accept(*[stage.order(7, vendor=number % 2) for number in range(6)])
     await stage.credit(50)
     clock.shift_by(lambda: timedelta(seconds=3))
-    await stage.guarded(sweep_charges(stage.money.charges, stage.money.ledger, limit=100))
+    await stage.guarded(stage.money.sweep())
     await stage.guarded(sweep_unposted(stage.money.vendors))
     if any((await stage.pending()).values()):
         stage.findings.append("invariant 1: charges were left undone, and nobody else will come")
@@ -122,9 +121,9 @@ async def dead_settler(stage: Stage) -> None:
             raise asyncio.CancelledError
 
     database.crash_point, alive = die, database.crash_point
-    for slot in range(SLOTS):
+    for slot in range(stage.money.slots):
         try:
-            await settle_slot(stage.money.charges, stage.money.ledger, slot, limit=50)
+            await settle_slot(stage.money.cells, stage.money.ledger, slot, limit=50)
         except asyncio.CancelledError:
             continue
     database.crash_point = alive
@@ -144,7 +143,7 @@ async def accepted_ahead_of_time(stage: Stage) -> None:
     clock.shift_by(lambda: timedelta(hours=1))
     await stage.accept(*[stage.order(7, vendor=number % 2) for number in range(6)])
     clock.shift_by(timedelta)
-    await stage.guarded(sweep_charges(stage.money.charges, stage.money.ledger, limit=100))
+    await stage.guarded(stage.money.sweep())
     if any((await stage.pending()).values()):
         stage.findings.append("invariant 1: charges wait until the clock has come to their time")
 
@@ -159,7 +158,7 @@ async def forged_debit(stage: Stage) -> None:
     if (answer.outcome, again.outcome) != (Outcome.DEBITED, Outcome.MISMATCH):
         stage.findings.append("invariant 6: one charge id was debited with two amounts, and nobody was told")
     mixed = [Verdict(charges[0], debited=True, balance_after=answer.balance_after), Verdict(charges[1], debited=False)]
-    await stage.guarded(finish(stage.money.charges, stolen.vendor_id % SLOTS, mixed))
+    await stage.guarded(finish(stage.money.cells, stolen.vendor_id % stage.money.slots, mixed))
     with psycopg.connect(stage.admin_url, autocommit=True) as admin:
         freed = change_in_cells(admin, "UPDATE customer_charge.pending_charges SET blocked = false WHERE blocked")
     if freed != 1:

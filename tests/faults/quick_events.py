@@ -15,8 +15,8 @@ from services.vendor_credit.operations.post_credit import post_credit
 from services.vendor_credit.operations.relay_facts import relay_facts
 from services.vendor_credit.operations.update_vendor import update_vendor
 from shared import database
+from shared.cells import Cells
 from shared.crash_points import operation_of
-from shared.database import Database
 from shared.errors import Unavailable
 from tests.cells import change_in_cells, rows_in_cells
 from tests.faults.facts import read_facts
@@ -35,8 +35,8 @@ DELIVERIES_MAX = 40
 class LocalFeed:
     """The customer-charge service's feed without the wire; the first `lost` questions and answers get lost, in turn."""
 
-    def __init__(self, database: Database, *, lost: int = 0) -> None:
-        self._database = database
+    def __init__(self, cells: Cells, *, lost: int = 0) -> None:
+        self._cells = cells
         self._lost = lost
 
     async def append(self, facts: Sequence[Fact]) -> None:
@@ -44,14 +44,14 @@ class LocalFeed:
         lost, self._lost = self._lost, self._lost - 1
         if lost > 0 and lost % 2:
             raise Unavailable("the question got lost")
-        await append_facts(self._database, [feed_fact(fact) for fact in facts])
+        await append_facts(self._cells, [feed_fact(fact) for fact in facts])
         if lost > 0:
             raise Unavailable("the answer got lost")
 
 
 async def relay_all(stage: Stage) -> None:
     """Let the feeds show what the vendor ledger told."""
-    await stage.guarded(relay_facts(stage.money.vendors, LocalFeed(stage.money.charges)))
+    await stage.guarded(relay_facts(stage.money.vendors, LocalFeed(stage.money.cells)))
 
 
 async def lost_finishes(stage: Stage) -> None:
@@ -71,7 +71,7 @@ async def lost_finishes(stage: Stage) -> None:
 
 async def told_again(stage: Stage) -> None:
     """Lose answers of the feed and questions to it, so that facts are told again, by several at once."""
-    feed = LocalFeed(stage.money.charges, lost=9)
+    feed = LocalFeed(stage.money.cells, lost=9)
     for amount in (20, 30, 40):
         await stage.credit(amount, vendor=amount // 10 % 2)
         await stage.guarded(post_credit(stage.money.vendors, stage.vendors))
@@ -112,7 +112,7 @@ async def brought(stage: Stage) -> None:
     """Bring a vendor's events to a receiver that refuses some, by deliverers that die before and after sending and before they say so."""
     vendor = stage.vendors[0]
     safe = SecretSafe("a setting of thirty-two characters")
-    delivery = Delivery(stage.money.charges, WebhookSender(development=True), safe, disable_days=5)
+    delivery = Delivery(stage.money.cells, WebhookSender(development=True), safe, disable_days=5)
     dying = Dying(
         "webhook.before_send",
         "webhook.after_send",
@@ -122,7 +122,7 @@ async def brought(stage: Stage) -> None:
     )
     with WebhookReceiver() as receiver:
         endpoint = await change_webhooks.create_endpoint(
-            stage.money.charges,
+            stage.money.cells.of(vendor),
             vendor_id=vendor,
             url=receiver.url,
             types=[],

@@ -5,7 +5,7 @@ import asyncio
 from services.customer_charge.domain.reversals import ReversalOrder, ReversalState
 from services.customer_charge.operations.resolve_charge import resolve_charge
 from services.customer_charge.operations.reverse_charge import AcceptedReversal, reverse_charge
-from services.customer_charge.operations.settle_reversals import debit_customers, settle_reversals
+from services.customer_charge.operations.settle_reversals import debit_customers
 from services.customer_charge.storage import pending_reversals
 from shared.errors import ChargingError
 from shared.uuid7 import uuid7_text
@@ -42,22 +42,25 @@ async def taken_back_twice(stage: Stage) -> None:
     await stage.accept(*orders)
     await stage.settle()
     await asyncio.gather(*[_reverse(stage, order.charge_id, 7, uuid7_text()) for order in orders])
-    async with stage.money.charges.reading() as connection:
-        stale = await pending_reversals.read_pending(connection, limit=100)
-    debited, _ = await debit_customers(stage.money.charges, stale)
-    await stage.guarded(stage.money.ledger.reversals.credit(debited))
+    stale = []
+    for database in stage.money.cells:
+        async with database.reading() as connection:
+            waiting = await pending_reversals.read_pending(connection, limit=100)
+        debited, _ = await debit_customers(stage.money.cells, waiting)
+        await stage.guarded(stage.money.ledger.reversals.credit(debited))
+        stale += waiting
     await settle_all_reversals(stage)
     await stage.guarded(stage.money.ledger.reversals.credit(stale))
 
 
 async def settle_all_reversals(stage: Stage) -> None:
     """Bring every pending reversal to its end."""
-    await stage.guarded(settle_reversals(stage.money.charges, stage.money.ledger.reversals, limit=100))
+    await stage.guarded(stage.money.settle_reversals())
 
 
 async def _resolve(stage: Stage, vendor: int, key: str) -> None:
     stage.history.add("invoke", "resolve", key, wanted={"vendor": vendor, "idempotency_key": key})
-    found = await stage.guarded(resolve_charge(stage.money.charges, vendor, key))
+    found = await stage.guarded(resolve_charge(stage.money.cells.of(vendor), vendor, key))
     if isinstance(found, ChargingError):
         stage.history.add("unknown", "resolve", key, detail=type(found).__name__)
     elif found is None:
@@ -69,7 +72,7 @@ async def _resolve(stage: Stage, vendor: int, key: str) -> None:
 async def _reverse(stage: Stage, charge_id: str, amount: int | None, key: str) -> None:
     stage.history.add("invoke", "reverse", key, wanted={"charge": charge_id, "amount": amount})
     order = ReversalOrder(uuid7_text(), charge_id, amount, "wrong number", key, "user:1")
-    made = await stage.guarded(reverse_charge(stage.money.charges, order, None))
+    made = await stage.guarded(reverse_charge(stage.money.cells, order, None))
     if isinstance(made, AcceptedReversal):
         status = {ReversalState.ACCEPTED: "accepted"}.get(ReversalState(made.reversal.state), STATUSES[made.reversal.state])
         stage.history.add("ok", "reverse", key, told={"id": made.reversal.id, "status": status})

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from services.customer_charge.domain.charges import ChargeOrder, PendingCharge
-from services.customer_charge.operations.accept_charges import Accepted, accept_charges
+from services.customer_charge.operations.accept_charges import Accepted
 from services.customer_charge.operations.settle_charges import settle_slot
 from services.customer_charge.storage.pending_charges import read_pending
 from services.vendor_credit.operations.decide_credit_request import approve_credit_request, reject_credit_request
@@ -20,7 +20,7 @@ from shared.uuid7 import uuid7_text
 from tests.databases import Databases
 from tests.faults.history import History, Kind
 from tests.faults.judge import REQUEST_STATUSES, STATUSES
-from tests.integration.money import SLOTS, Money, open_money
+from tests.integration.money import Money, open_money
 
 CREDIT = 300
 
@@ -57,8 +57,8 @@ class Stage:
         for order in orders:
             wanted = {"vendor": order.vendor_id, "customer": order.customer_id, "amount": order.amount}
             self.history.add("invoke", "charge", order.key, wanted=wanted)
-        batch = await self.guarded(accept_charges(self.money.charges, orders, slots=SLOTS))
-        results = [batch] * len(orders) if isinstance(batch, ChargingError) else batch.results
+        batch = await self.guarded(self.money.accept_batch(orders))
+        results = [batch] * len(orders) if isinstance(batch, ChargingError) else batch
         for order, result in zip(orders, results, strict=True):
             if isinstance(result, Accepted):
                 told = {"id": result.charge.id, "status": STATUSES[result.charge.state]}
@@ -88,14 +88,17 @@ class Stage:
 
     async def settle(self, workers: int = 1) -> None:
         """Settle every slot by so many workers at once."""
-        slots = [slot for slot in range(SLOTS) for _ in range(workers)]
-        work = [self.guarded(settle_slot(self.money.charges, self.money.ledger, slot, limit=50)) for slot in slots]
+        slots = [slot for slot in range(self.money.slots) for _ in range(workers)]
+        work = [self.guarded(settle_slot(self.money.cells, self.money.ledger, slot, limit=50)) for slot in slots]
         await asyncio.gather(*work)
 
     async def pending(self) -> dict[int, list[PendingCharge]]:
         """Return what is left to do, by slot: what a worker may still believe much later."""
-        async with self.money.charges.reading() as connection:
-            return {slot: await read_pending(connection, slot, limit=100) for slot in range(SLOTS)}
+        found = {}
+        for slot in range(self.money.slots):
+            async with self.money.cells.of(slot).reading() as connection:
+                found[slot] = await read_pending(connection, slot, limit=100)
+        return found
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from services.customer_charge.operations.create_customer import create_customer
 from services.customer_charge.operations.reverse_charge import AcceptedReversal, reverse_charge
 from services.customer_charge.operations.settle_charges import settle_slot
 from services.customer_charge.operations.settle_reversals import settle_reversals
+from services.customer_charge.operations.sweep_charges import sweep_charges
 from services.customer_charge.storage import accounts
 from services.vendor_credit.domain.debits import Debit, Outcome
 from services.vendor_credit.domain.reversals import CreditOutcome, ReversalCredit
@@ -32,6 +33,7 @@ from services.vendor_credit.operations.submit_credit_request import submit_credi
 from shared.cells import Cells
 from shared.clock import utc_now
 from shared.database import Connection, Database
+from shared.errors import ChargingError
 from shared.tracing.opening import open_cells
 from shared.uuid7 import uuid7_text
 from tests.databases import Databases
@@ -143,17 +145,34 @@ class Money:
     async def customer(self) -> int:
         """Make a customer; return its id."""
         number = uuid7_text().replace("-", "")
-        return (await create_customer(self.charges, f"+9{int(number, 16) % 10**11:011}", [], None)).id
+        return (await create_customer(self.cells, f"+9{int(number, 16) % 10**11:011}", [], None)).id
 
     async def accept(self, *orders: ChargeOrder) -> list[Accepted]:
         """Accept the orders, all of which must be accepted."""
-        results = (await accept_charges(self.charges, orders, slots=SLOTS)).results
+        results = await self.accept_batch(orders)
         assert all(isinstance(result, Accepted) for result in results), results
         return [result for result in results if isinstance(result, Accepted)]
 
+    async def accept_batch(self, orders: Sequence[ChargeOrder]) -> Sequence[Accepted | ChargingError]:
+        """Accept the orders, a transaction in each cell, and return what became of them, in order."""
+
+        async def work(database: Database, part: Sequence[ChargeOrder]) -> Sequence[Accepted | ChargingError]:
+            return (await accept_charges(database, part, slots=self.slots)).results
+
+        return await self.cells.answer_each(orders, lambda order: order.vendor_id, work)
+
+    @property
+    def slots(self) -> int:
+        """Return the number of slots of all cells."""
+        return SLOTS * len(self.cells)
+
     async def settle(self) -> int:
         """Settle every slot; return how many charges became final."""
-        return sum([await settle_slot(self.charges, self.ledger, slot, limit=100) for slot in range(SLOTS)])
+        return sum([await settle_slot(self.cells, self.ledger, slot, limit=100) for slot in range(self.slots)])
+
+    async def sweep(self) -> int:
+        """Sweep every cell; return how many charges became final."""
+        return sum([await sweep_charges(self.cells, cell, self.ledger, limit=100) for cell in range(len(self.cells))])
 
     async def charged(self, vendor_id: int, customer_id: int, amount: int) -> str:
         """Make a charge that succeeded; return its id."""
@@ -163,11 +182,11 @@ class Money:
 
     async def reverse(self, charge_id: str, amount: int | None = None, *, key: str | None = None) -> AcceptedReversal:
         """Accept a reversal, which must be accepted."""
-        return await reverse_charge(self.charges, reversal_order(charge_id, amount, key), None)
+        return await reverse_charge(self.cells, reversal_order(charge_id, amount, key), None)
 
     async def settle_reversals(self) -> int:
         """Settle all reversals; return how many became final."""
-        return await settle_reversals(self.charges, self.ledger.reversals, limit=100)
+        return sum([await settle_reversals(self.cells, cell, self.ledger.reversals, limit=100) for cell in range(len(self.cells))])
 
     async def spend(self, customer_id: int, amount: int) -> None:
         """Let a customer use some of its credit: something that this system does not do yet, and that a ledger of it would look like."""
@@ -179,7 +198,7 @@ class Money:
             entry = Entry(customer_id, account.last_seq, 0, -amount, account.balance, SPENT, uuid7_text(), utc_now())
             await accounts.write_postings(connection, [account], [entry])
 
-        await self.charges.transact(work)
+        await self.cells.of(customer_id).transact(work)
         self.spent += amount
 
     async def books(self) -> Books:

@@ -44,7 +44,7 @@ class ReversalRules(RuleBasedStateMachine):
         """ACCEPT of a reversal: once per key, only of what succeeded, and never more than is left."""
         order = reversal_order(charge.id, asked, f"key-{number}")
         known, left = self.model.keys.get((charge.vendor.id, order.key)), self.model.left_of(charge)
-        accept = reverse_charge(self.money.charges, order, None)
+        accept = reverse_charge(self.money.cells, order, None)
         if isinstance(known, ModelReversal) and (known.charge, known.asked) == (charge, asked):
             found = self.do(accept)
             assert (found.reversal.id, found.reversal.state, found.replayed) == (known.id, known.state, True)
@@ -69,7 +69,7 @@ class ReversalRules(RuleBasedStateMachine):
         """DEBIT a batch, in any order, again and long after it was settled too."""
         fresh = [each for each in batch if each.debited is None]
         self.model.take(batch)
-        debited, failed = self.do(debit_customers(self.money.charges, [each.pending for each in batch]))
+        debited, failed = self.do(debit_customers(self.money.cells, [each.pending for each in batch]))
         assert [each.reversal_id for each in debited] == [each.id for each in batch if not each.final]
         expected = [(each.id, each.available, each.amount - each.available) for each in fresh if not each.debited]
         assert [(each.reversal.reversal_id, each.available, each.shortfall) for each in failed] == expected
@@ -84,7 +84,7 @@ class ReversalRules(RuleBasedStateMachine):
         assert [(each.given, each.vendor_balance_after) for each in credits_made] == [(True, each.balance_after) for each in batch]
         if finishing:
             expected = self.model.close(batch)
-            finished = self.do(finish(self.money.charges, pending, credits_made))
+            finished = self.do(finish(self.money.cells.of(pending[0].vendor_id), pending, credits_made))
             assert {each.reversal.reversal_id for each in finished} == expected
 
     @rule()

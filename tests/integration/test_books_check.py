@@ -33,7 +33,7 @@ from shared.clock import utc_now
 from shared.errors import FailedPrecondition, Unavailable
 from shared.uuid7 import uuid7_text
 from tests.databases import Databases
-from tests.integration.money import SLOTS, Money, open_money, order
+from tests.integration.money import Money, open_money, order
 
 STOPPED = FailureReason.ACCOUNT_STOPPED
 
@@ -284,8 +284,8 @@ async def test_a_charge_debited_while_its_customer_is_stopped_waits_for_the_rele
             return verdicts
 
     waiting, passing = await money.accept(order(vendor_id, customer_id, AMOUNT), order(vendor_id, other, AMOUNT))
-    for slot in range(SLOTS):
-        await settle_slot(money.charges, StopsMeanwhile(), slot, limit=100)
+    for slot in range(money.slots):
+        await settle_slot(money.cells, StopsMeanwhile(), slot, limit=100)
     assert (await get_charge(money.cells, waiting.charge.id, None)).state == ChargeState.ACCEPTED
     assert (await get_charge(money.cells, passing.charge.id, None)).state == ChargeState.SUCCEEDED
     await money.settle()

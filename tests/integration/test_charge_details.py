@@ -11,7 +11,7 @@ from services.customer_charge.operations.read_charges import get_charge, list_ch
 from services.customer_charge.storage.detailed_charges import LIST_CHARGES_BY_EXTERNAL_ID
 from shared.errors import IdempotencyKeyReused
 from tests.databases import Databases
-from tests.integration.money import SLOTS, Money, open_money, order
+from tests.integration.money import Money, open_money, order
 
 LAST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 NOTES: dict[str, str] = {"branch": 'north "1", \\ {x}', "clerk": "", "name": "شعبه 😀", "control": "\x01\n"}
@@ -62,7 +62,7 @@ async def test_a_key_used_with_other_notes_is_refused(money: Money, external_id:
     vendor_id, customer_id = await money.vendor(1_000), await money.customer()
     (first,) = await money.accept(noted(order(vendor_id, customer_id, 10, "k"), "x", {"a": "1"}))
     other = noted(order(vendor_id, customer_id, 10, "k"), external_id, metadata)
-    refused = await accept_charges(money.charges, [other], slots=SLOTS)
+    refused = await accept_charges(money.cells.of(vendor_id), [other], slots=money.slots)
     assert isinstance(refused.results[0], IdempotencyKeyReused)
     (again,) = await money.accept(noted(order(vendor_id, customer_id, 10, "k"), "x", {"a": "1"}))
     assert (again.replayed, again.charge.id) == (True, first.charge.id)
@@ -72,7 +72,9 @@ async def test_two_orders_of_one_batch_with_one_key_and_other_notes_are_not_one(
     """The first makes the charge; the second is refused though both came in one transaction."""
     vendor_id, customer_id = await money.vendor(1_000), await money.customer()
     batch = await accept_charges(
-        money.charges, [noted(order(vendor_id, customer_id, 10, "k"), name) for name in ("a", "b", "a")], slots=SLOTS
+        money.cells.of(vendor_id),
+        [noted(order(vendor_id, customer_id, 10, "k"), name) for name in ("a", "b", "a")],
+        slots=money.slots,
     )
     assert [isinstance(result, IdempotencyKeyReused) for result in batch.results] == [False, True, False]
 

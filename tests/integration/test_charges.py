@@ -10,14 +10,13 @@ from services.customer_charge.operations.accept_charges import Accepted, accept_
 from services.customer_charge.operations.read_charges import get_charge
 from services.customer_charge.operations.read_customers import get_customer
 from services.customer_charge.operations.settle_charges import finish, settle_slot
-from services.customer_charge.operations.sweep_charges import sweep_charges
 from services.customer_charge.storage import pending_charges
 from services.customer_charge.storage.event_feed import list_charge_events
 from services.vendor_credit.operations.read_vendors import get_vendor
 from services.vendor_credit.operations.update_vendor import update_vendor
 from shared.errors import IdempotencyKeyReused, Unavailable
 from tests.databases import Databases
-from tests.integration.money import SLOTS, Money, open_money, order
+from tests.integration.money import Money, open_money, order
 
 
 @pytest.fixture
@@ -78,7 +77,7 @@ async def test_a_key_makes_one_charge_whatever_is_submitted_in_parallel(money: M
     """100 submissions of one key, in batches side by side, make one charge."""
     vendor_id, customer_id = await money.vendor(1_000), await money.customer()
     batches = [[order(vendor_id, customer_id, 10, "same") for _ in range(10)] for _ in range(10)]
-    results = await asyncio.gather(*[accept_charges(money.charges, batch, slots=SLOTS) for batch in batches])
+    results = await asyncio.gather(*[accept_charges(money.cells.of(vendor_id), batch, slots=money.slots) for batch in batches])
     accepted = [result for batch in results for result in batch.results if isinstance(result, Accepted)]
     assert len(accepted) == 100
     assert len({result.charge.id for result in accepted}) == 1
@@ -91,7 +90,9 @@ async def test_a_key_used_with_another_amount_is_refused_and_its_companions_pass
     """The payload is compared column by column, and a bad item fails alone."""
     vendor_id, customer_id = await money.vendor(1_000), await money.customer()
     await money.accept(order(vendor_id, customer_id, 10, "k"))
-    batch = await accept_charges(money.charges, [order(vendor_id, customer_id, 11, "k"), order(vendor_id, customer_id, 12)], slots=SLOTS)
+    batch = await accept_charges(
+        money.cells.of(vendor_id), [order(vendor_id, customer_id, 11, "k"), order(vendor_id, customer_id, 12)], slots=money.slots
+    )
     assert isinstance(batch.results[0], IdempotencyKeyReused)
     assert isinstance(batch.results[1], Accepted)
     await money.settle()
@@ -111,13 +112,13 @@ async def test_workers_on_the_same_slot_with_stale_reads_change_nothing(money: M
     """Two workers read the same pending rows before either acts; every effect happens once."""
     vendor_id, customer_id = await money.vendor(1_000), await money.customer()
     await money.accept(*[order(vendor_id, customer_id, 10) for _ in range(20)])
-    slot = vendor_id % SLOTS
-    async with money.charges.reading() as connection:
+    slot = vendor_id % money.slots
+    async with money.cells.of(vendor_id).reading() as connection:
         stale = await pending_charges.read_pending(connection, slot, limit=100)
     verdicts = await asyncio.gather(*[money.ledger.debit(stale) for _ in range(4)])
-    moved = await asyncio.gather(*[finish(money.charges, slot, each) for each in verdicts])
+    moved = await asyncio.gather(*[finish(money.cells, slot, each) for each in verdicts])
     assert sorted(len(each) for each in moved) == [0, 0, 0, 20]
-    assert await finish(money.charges, slot, verdicts[0]) == set()
+    assert await finish(money.cells, slot, verdicts[0]) == set()
     assert (await get_customer(money.cells, customer_id, None)).balance == 200
 
 
@@ -148,9 +149,9 @@ async def test_the_sweeper_settles_what_nobody_was_woken_for(money: Money) -> No
     """Overdue work is found in the rows, with no broker and no lock."""
     vendor_id, customer_id = await money.vendor(1_000), await money.customer()
     (accepted,) = await money.accept(order(vendor_id, customer_id, 50))
-    async with money.charges.reading() as connection:
+    async with money.cells.of(vendor_id).reading() as connection:
         await connection.execute("UPDATE pending_charges SET accepted_at = accepted_at - interval '1 minute'")
-    assert await sweep_charges(money.charges, money.ledger, limit=100) == 1
+    assert await money.sweep() == 1
     assert (await charge_now(money, accepted.charge.id)).state == ChargeState.SUCCEEDED
 
 
@@ -167,7 +168,7 @@ async def test_an_unreachable_vendor_ledger_leaves_charges_pending(money: Money)
     vendor_id, customer_id = await money.vendor(1_000), await money.customer()
     await money.accept(order(vendor_id, customer_id, 50))
     with pytest.raises(Unavailable):
-        await settle_slot(money.charges, Away(), vendor_id % SLOTS, limit=10)
+        await settle_slot(money.cells, Away(), vendor_id % money.slots, limit=10)
     books = await money.books()
     assert books.pending_charges == 1
     assert await money.settle() == 1
@@ -194,9 +195,9 @@ async def test_a_backlog_is_settled_in_order_each_charge_once(money: Money) -> N
     vendor_id, customer_id = await money.vendor(1_000), await money.customer()
     accepted = sorted(each.charge.id for each in await money.accept(*[order(vendor_id, customer_id, 1) for _ in range(50)]))
     ledger = Failing(money, answers=100)
-    assert await settle_slot(money.charges, ledger, vendor_id % SLOTS, limit=20) == 50
+    assert await settle_slot(money.cells, ledger, vendor_id % money.slots, limit=20) == 50
     assert [charge_id for each in ledger.asked for charge_id in each] == accepted
-    async with money.charges.reading() as connection:
+    async with money.cells.of(vendor_id).reading() as connection:
         rows = await list_charge_events(connection, vendor_id, after=0, limit=100)
     assert [charge_id for row in rows for charge_id in row.charge_ids] == accepted
 
@@ -206,7 +207,7 @@ async def test_a_batch_under_way_is_finished_when_the_next_cannot_be_debited(mon
     vendor_id, customer_id = await money.vendor(1_000), await money.customer()
     await money.accept(*[order(vendor_id, customer_id, 1) for _ in range(50)])
     with pytest.raises(Unavailable):
-        await settle_slot(money.charges, Failing(money, answers=2), vendor_id % SLOTS, limit=20)
+        await settle_slot(money.cells, Failing(money, answers=2), vendor_id % money.slots, limit=20)
     books = await money.books()
     assert books.pending_charges == 10
     assert await money.settle() == 10
@@ -216,7 +217,7 @@ async def test_a_caller_that_leaves_does_not_tear_a_transaction(money: Money) ->
     """A cancelled accept commits as a whole or not at all, and closing waits for it."""
     vendor_id, customer_id = await money.vendor(1_000), await money.customer()
     wanted = order(vendor_id, customer_id, 10)
-    task = asyncio.create_task(accept_charges(money.charges, [wanted], slots=SLOTS))
+    task = asyncio.create_task(accept_charges(money.cells.of(vendor_id), [wanted], slots=money.slots))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     task.cancel()

@@ -7,7 +7,6 @@ from uuid import uuid4
 import pytest
 
 from services.customer_charge.domain.charges import ChargeOrder, ChargeState, FailureReason
-from services.customer_charge.operations.accept_charges import accept_charges
 from services.customer_charge.operations.read_charges import get_charge
 from services.vendor_credit.domain.debits import Debit, Decision, Outcome, Refusal
 from services.vendor_credit.operations.debit_vendors import debit_vendors
@@ -16,7 +15,7 @@ from services.vendor_credit.operations.read_vendors import get_vendor
 from services.vendor_credit.operations.update_vendor import update_vendor
 from shared.errors import IdempotencyKeyReused
 from tests.databases import Databases
-from tests.integration.money import SLOTS, Money, open_money, order
+from tests.integration.money import Money, open_money, order
 
 WINDOW = 60
 START_MS = 1_750_000_000_000
@@ -176,7 +175,7 @@ async def test_the_permission_belongs_to_the_payload(money: Money, allowed_first
     first = order(vendor_id, customer_id, 10, "k")._replace(allow_duplicate=allowed_first)
     await money.accept(first)
     other = order(vendor_id, customer_id, 10, "k")._replace(allow_duplicate=not allowed_first)
-    (refused,) = (await accept_charges(money.charges, [other], slots=SLOTS)).results
+    (refused,) = await money.accept_batch([other])
     assert isinstance(refused, IdempotencyKeyReused)
     (again,) = await money.accept(order(vendor_id, customer_id, 10, "k")._replace(allow_duplicate=allowed_first))
     assert (again.replayed, again.charge.id) == (True, first.charge_id)

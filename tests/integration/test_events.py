@@ -16,10 +16,10 @@ from services.vendor_credit.domain.facts import Fact
 from services.vendor_credit.operations.post_credit import post_credit
 from services.vendor_credit.operations.relay_facts import relay_facts
 from services.vendor_credit.operations.update_vendor import update_vendor
-from shared.database import Database
+from shared.cells import Cells
 from shared.errors import Unavailable
 from tests.databases import Databases
-from tests.integration.money import SLOTS, Money, open_money, order
+from tests.integration.money import Money, open_money, order
 
 PAGE = 7
 """An odd page, so that pages end within rows of events."""
@@ -28,14 +28,14 @@ PAGE = 7
 class LocalFeed:
     """The customer-charge service without the wire. `lost_answers` says which calls do their work and then seem to have failed."""
 
-    def __init__(self, database: Database, lost_answers: Sequence[int] = ()) -> None:
-        self._database = database
+    def __init__(self, cells: Cells, lost_answers: Sequence[int] = ()) -> None:
+        self._cells = cells
         self._lost_answers = set(lost_answers)
         self.calls = 0
 
     async def append(self, facts: Sequence[Fact]) -> None:
         """Append facts, each once."""
-        await append_facts(self._database, [feed_fact(fact) for fact in facts])
+        await append_facts(self._cells, [feed_fact(fact) for fact in facts])
         self.calls += 1
         if self.calls in self._lost_answers:
             raise Unavailable("the answer was lost")
@@ -63,7 +63,7 @@ async def money(databases: Databases) -> AsyncIterator[Money]:
 
 async def page(money: Money, vendor_id: int, after: int = 0, limit: int = PAGE, types: Sequence[int] = ()) -> EventPage:
     """Read one page of a feed."""
-    return await read_events(money.charges, vendor_id, after=after, types=frozenset(types), limit=limit)
+    return await read_events(money.cells.of(vendor_id), vendor_id, after=after, types=frozenset(types), limit=limit)
 
 
 async def whole_feed(money: Money, vendor_id: int, types: Sequence[int] = ()) -> list[Event]:
@@ -115,11 +115,11 @@ async def test_workers_on_stale_reads_number_each_charge_once(money: Money) -> N
     """Four workers finish the same charges side by side; the feed has each once."""
     vendor_id, customer_id = await money.vendor(1_000), await money.customer()
     accepted = await money.accept(*[order(vendor_id, customer_id, 1) for _ in range(40)])
-    slot = vendor_id % SLOTS
-    async with money.charges.reading() as connection:
+    slot = vendor_id % money.slots
+    async with money.cells.of(vendor_id).reading() as connection:
         stale = await pending_charges.read_pending(connection, slot, limit=100)
     verdicts = await asyncio.gather(*[money.ledger.debit(stale) for _ in range(4)])
-    await asyncio.gather(*[finish(money.charges, slot, each[start:]) for each in verdicts for start in (0, 10, 20)])
+    await asyncio.gather(*[finish(money.cells, slot, each[start:]) for each in verdicts for start in (0, 10, 20)])
     events = await whole_feed(money, vendor_id)
     assert numbers(events) == list(range(1, 41))
     assert sorted(event.charge.id for event in events if event.charge) == sorted(each.charge.id for each in accepted)
@@ -130,8 +130,8 @@ async def test_a_repeated_debit_still_knows_its_balance(money: Money) -> None:
     """A worker that died between debit and finish leaves the balance of that moment to whoever takes over."""
     vendor_id, customer_id = await money.vendor(1_000), await money.customer()
     await money.accept(order(vendor_id, customer_id, 100))
-    slot = vendor_id % SLOTS
-    async with money.charges.reading() as connection:
+    slot = vendor_id % money.slots
+    async with money.cells.of(vendor_id).reading() as connection:
         pending = await pending_charges.read_pending(connection, slot, limit=100)
     await money.ledger.debit(pending)
     await money.approved_request(vendor_id, 5_000)
@@ -146,7 +146,7 @@ async def test_confirmed_credit_becomes_an_event_once(money: Money) -> None:
     vendor_id = await money.vendor()
     request_id = await money.approved_request(vendor_id, 500)
     await asyncio.gather(*[post_credit(money.vendors, [vendor_id]) for _ in range(3)])
-    feed = LocalFeed(money.charges)
+    feed = LocalFeed(money.cells)
     await asyncio.gather(*[relay_facts(money.vendors, feed) for _ in range(4)])
     (event,) = await whole_feed(money, vendor_id)
     assert (event.type, event.vendor_balance) == (EventType.CREDIT_CONFIRMED, 500)
@@ -161,7 +161,7 @@ async def test_a_relay_that_loses_its_answers_doubles_nothing(money: Money) -> N
     for amount in (1, 2, 3):
         await money.approved_request(vendor_id, amount)
     await post_credit(money.vendors, [vendor_id])
-    feed = LocalFeed(money.charges, lost_answers=[1, 2])
+    feed = LocalFeed(money.cells, lost_answers=[1, 2])
     for _ in range(2):
         with pytest.raises(Unavailable):
             await relay_facts(money.vendors, feed)
@@ -182,7 +182,7 @@ async def test_a_low_balance_is_told_once_per_crossing(money: Money) -> None:
     for amount in (1, 110, 10):
         await money.accept(order(vendor_id, customer_id, amount))
         await money.settle()
-    await relay_facts(money.vendors, LocalFeed(money.charges))
+    await relay_facts(money.vendors, LocalFeed(money.cells))
     low = await whole_feed(money, vendor_id, types=[EventType.BALANCE_LOW])
     assert [(event.vendor_balance, event.fact.amount if event.fact else 0) for event in low] == [(499, 500), (489, 500)]
 
@@ -192,7 +192,7 @@ async def test_without_a_threshold_nothing_is_low(money: Money) -> None:
     vendor_id, customer_id = await money.vendor(10, credit_limit=100), await money.customer()
     await money.accept(order(vendor_id, customer_id, 50))
     await money.settle()
-    await relay_facts(money.vendors, LocalFeed(money.charges))
+    await relay_facts(money.vendors, LocalFeed(money.cells))
     assert {event.type for event in await whole_feed(money, vendor_id)} == {EventType.CHARGE_SUCCEEDED, EventType.CREDIT_CONFIRMED}
 
 
@@ -223,7 +223,7 @@ async def test_a_reader_beside_many_writers_sees_every_event_once_in_order(money
             if start % 20 == 0:
                 await money.approved_request(vendor_id, 5)
                 await post_credit(money.vendors, [vendor_id])
-                await relay_facts(money.vendors, LocalFeed(money.charges))
+                await relay_facts(money.vendors, LocalFeed(money.cells))
         await money.settle()
         done.set()
 

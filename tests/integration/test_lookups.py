@@ -45,7 +45,7 @@ async def test_vendors_are_found_by_part_of_their_name_or_by_id(money: Money) ->
 async def test_customers_are_found_by_the_beginning_of_their_number_and_only_where_visible(money: Money) -> None:
     """A partner's search finds none but its own customers."""
     for number, vendors in (("+989120000001", [1]), ("+989129999999", [2]), ("+98913", [1]), ("+44700900123", [1])):
-        await create_customer(money.charges, number, vendors, vendors)
+        await create_customer(money.cells, number, vendors, vendors)
 
     async def found(search: str, visible: list[int] | None = None) -> list[str]:
         customers = await read_customers.list_customers(

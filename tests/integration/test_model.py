@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, initialize, invariant, multiple, rule, run_state_machine_as_test
 
 from services.customer_charge.domain.charges import ChargeOrder
-from services.customer_charge.operations.accept_charges import Accepted, accept_charges
+from services.customer_charge.operations.accept_charges import Accepted
 from services.customer_charge.operations.read_charges import get_charge
 from services.customer_charge.operations.read_customers import get_customer
 from services.customer_charge.operations.settle_charges import finish
@@ -29,7 +29,7 @@ from services.vendor_credit.operations.update_vendor import update_vendor
 from shared.errors import Conflict, FailedPrecondition, IdempotencyKeyReused
 from shared.uuid7 import uuid7_text
 from tests.databases import Databases
-from tests.integration.money import SLOTS, Money, open_money
+from tests.integration.money import Money, open_money
 from tests.integration.money_model import INSUFFICIENT_CREDIT, Model, ModelCharge, ModelRequest, ModelVendor
 from tests.integration.reversal_rules import ReversalRules
 
@@ -136,7 +136,7 @@ class MoneyMachine(ReversalRules):
         """ACCEPT a batch, keys repeated within and across batches: the first order of a key makes the charge."""
         owner, customer_id = self.model.vendors[vendor], list(self.model.customers)[customer]
         orders = [ChargeOrder(uuid7_text(), owner.id, customer_id, amount, f"key-{number}", "user:1") for amount, number in items]
-        results = self.do(accept_charges(self.money.charges, orders, slots=SLOTS)).results
+        results = self.do(self.money.accept_batch(orders))
         made = []
         for order, result in zip(orders, results, strict=True):
             known = self.model.keys.get((owner.id, order.key))
@@ -167,10 +167,10 @@ class MoneyMachine(ReversalRules):
     @rule(batch=verdicts)
     def finish(self, batch: list[ModelCharge]) -> None:
         """CREDIT and FINISH what was decided, now or much later, once or again, by a worker that knows no better."""
-        for slot in sorted({charge.vendor.id % SLOTS for charge in batch}):
-            mine = list({charge.id: charge for charge in batch if charge.vendor.id % SLOTS == slot}.values())
+        for slot in sorted({charge.vendor.id % self.money.slots for charge in batch}):
+            mine = list({charge.id: charge for charge in batch if charge.vendor.id % self.money.slots == slot}.values())
             decided = [charge.verdict for charge in mine]
-            assert self.do(finish(self.money.charges, slot, decided)) == self.model.finish(mine)
+            assert self.do(finish(self.money.cells, slot, decided)) == self.model.finish(mine)
 
     @rule()
     def settle(self) -> None:

@@ -14,7 +14,7 @@ from shared.clock import utc_now
 from shared.database import Connection
 from shared.errors import ChargingError
 from tests.databases import Databases
-from tests.integration.money import SLOTS, Money, open_money, order
+from tests.integration.money import Money, open_money, order
 
 WAITING_SECONDS = 10.0
 
@@ -35,7 +35,7 @@ async def money(databases: Databases) -> AsyncIterator[Money]:
 
 async def accept(money: Money, wanted: ChargeOrder) -> Accepted | ChargingError:
     """Accept one order; return what became of it."""
-    return (await accept_charges(money.charges, [wanted], slots=SLOTS)).results[0]
+    return (await money.accept_batch([wanted]))[0]
 
 
 def sealed(result: object) -> bool:
@@ -103,9 +103,9 @@ async def test_a_key_that_made_a_charge_answers_it_as_it_is_now(money: Money) ->
     """Accepted first, succeeded after it was settled, the same charge each time."""
     vendor_id, customer_id = await money.vendor(1_000), await money.customer()
     (made,) = await money.accept(order(vendor_id, customer_id, 10, "k"))
-    before = await resolve_charge(money.charges, vendor_id, "k")
+    before = await resolve_charge(money.cells.of(vendor_id), vendor_id, "k")
     await money.settle()
-    after = await resolve_charge(money.charges, vendor_id, "k")
+    after = await resolve_charge(money.cells.of(vendor_id), vendor_id, "k")
     assert before == made.charge
     assert after is not None
     assert (after.id, after.state) == (made.charge.id, ChargeState.SUCCEEDED)
@@ -114,20 +114,22 @@ async def test_a_key_that_made_a_charge_answers_it_as_it_is_now(money: Money) ->
 async def test_a_key_that_made_nothing_is_sealed_for_ever(money: Money) -> None:
     """Every later order with it is refused, its companions in the batch pass, and asking again answers the same."""
     vendor_id, customer_id = await money.vendor(1_000), await money.customer()
-    assert await resolve_charge(money.charges, vendor_id, "k") is None
+    assert await resolve_charge(money.cells.of(vendor_id), vendor_id, "k") is None
     batch = await accept_charges(
-        money.charges, [order(vendor_id, customer_id, 10, "k"), order(vendor_id, customer_id, 20, "other")], slots=SLOTS
+        money.cells.of(vendor_id),
+        [order(vendor_id, customer_id, 10, "k"), order(vendor_id, customer_id, 20, "other")],
+        slots=money.slots,
     )
     assert sealed(batch.results[0])
     assert isinstance(batch.results[1], Accepted)
-    assert await resolve_charge(money.charges, vendor_id, "k") is None
+    assert await resolve_charge(money.cells.of(vendor_id), vendor_id, "k") is None
     assert sealed(await accept(money, order(vendor_id, customer_id, 10, "k")))
 
 
 async def test_a_seal_is_one_vendors_alone(money: Money) -> None:
     """The same text is another key for another vendor."""
     ours, theirs, customer_id = await money.vendor(1_000), await money.vendor(1_000), await money.customer()
-    assert await resolve_charge(money.charges, ours, "k") is None
+    assert await resolve_charge(money.cells.of(ours), ours, "k") is None
     assert isinstance(await accept(money, order(theirs, customer_id, 10, "k")), Accepted)
 
 
@@ -157,7 +159,7 @@ async def test_resolving_waits_for_a_request_that_is_being_accepted(money: Money
     stop = await Held(money, stop_charges).start()
     running = asyncio.create_task(accept(money, order(vendor_id, customer_id, 10, "k")))
     await waiters(money, 1)
-    resolving = asyncio.create_task(resolve_charge(money.charges, vendor_id, "k"))
+    resolving = asyncio.create_task(resolve_charge(money.cells.of(vendor_id), vendor_id, "k"))
     await waiters(money, 2)
     await stop.commit()
     accepted, resolved = await running, await resolving
@@ -172,7 +174,7 @@ async def test_fifty_callers_of_one_key_learn_one_truth(money: Money) -> None:
     for number in range(12):
         key = f"k-{number}"
         requests = [accept(money, order(vendor_id, customer_id, 10, key)) for _ in range(25)]
-        resolutions = [resolve_charge(money.charges, vendor_id, key) for _ in range(25)]
+        resolutions = [resolve_charge(money.cells.of(vendor_id), vendor_id, key) for _ in range(25)]
         # Each round lets another side begin.
         both = [*requests, *resolutions] if number % 2 else [*resolutions, *requests]
         results = await asyncio.gather(*both)

@@ -9,7 +9,6 @@ import pytest
 
 from services.customer_charge.domain.charges import ChargeState
 from services.customer_charge.domain.reversals import Credit, PendingReversal, Reversal, ReversalState
-from services.customer_charge.operations.accept_charges import accept_charges
 from services.customer_charge.operations.check_books import Books
 from services.customer_charge.operations.read_charges import get_charge
 from services.customer_charge.operations.read_customers import get_customer, list_entries
@@ -25,7 +24,7 @@ from services.vendor_credit.operations.update_vendor import update_vendor
 from shared.errors import Conflict, FailedPrecondition, IdempotencyKeyReused, NotFound, Unavailable
 from shared.uuid7 import uuid7_text
 from tests.databases import Databases
-from tests.integration.money import SLOTS, Money, open_money, order, reversal_order
+from tests.integration.money import Money, open_money, order, reversal_order
 
 LAST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
@@ -67,8 +66,11 @@ async def balances(money: Money, vendor_id: int, customer_id: int) -> tuple[int,
 
 async def pending(money: Money) -> list[PendingReversal]:
     """Return what a worker reads."""
-    async with money.charges.reading() as connection:
-        return await pending_reversals.read_pending(connection, limit=1_000)
+    found = []
+    for database in money.cells:
+        async with database.reading() as connection:
+            found += await pending_reversals.read_pending(connection, limit=1_000)
+    return found
 
 
 async def test_a_reversal_moves_its_amount_back_and_is_linked_both_ways(money: Money) -> None:
@@ -152,8 +154,8 @@ async def test_a_key_stands_for_one_payload_only(money: Money) -> None:
     ]
     for other in others:
         with pytest.raises(IdempotencyKeyReused):
-            await reverse_charge(money.charges, other, None)
-    (result,) = (await accept_charges(money.charges, [order(vendor_id, customer_id, 300, "k")], slots=SLOTS)).results
+            await reverse_charge(money.cells, other, None)
+    (result,) = await money.accept_batch([order(vendor_id, customer_id, 300, "k")])
     assert isinstance(result, IdempotencyKeyReused)
     await money.accept(order(vendor_id, customer_id, 5, "charge"))
     with pytest.raises(IdempotencyKeyReused):
@@ -176,8 +178,8 @@ async def test_repeating_an_order_after_an_unknown_outcome_is_the_same_reversal(
     """The same ids, sent again because the first answer was lost, are no replay of somebody else and no second reversal."""
     vendor_id, customer_id = await money.vendor(1_000), await money.customer()
     wanted = reversal_order(await money.charged(vendor_id, customer_id, 300))
-    first = await reverse_charge(money.charges, wanted, None)
-    second = await reverse_charge(money.charges, wanted, None)
+    first = await reverse_charge(money.cells, wanted, None)
+    second = await reverse_charge(money.cells, wanted, None)
     assert (second.reversal.id, second.replayed) == (first.reversal.id, False)
     assert await money.settle_reversals() == 1
 
@@ -202,7 +204,7 @@ async def test_anothers_charge_and_reversal_are_as_missing(money: Money) -> None
     charge_id = await money.charged(vendor_id, customer_id, 100)
     for charge in (charge_id, uuid7_text()):
         with pytest.raises(NotFound) as missing:
-            await reverse_charge(money.charges, reversal_order(charge), [vendor_id + 1])
+            await reverse_charge(money.cells, reversal_order(charge), [vendor_id + 1])
         assert missing.value.reason == "CHARGE_NOT_FOUND"
     accepted = await money.reverse(charge_id)
     with pytest.raises(NotFound):
@@ -248,14 +250,14 @@ async def test_workers_with_stale_reads_change_nothing(money: Money) -> None:
     for _ in range(20):
         await money.reverse(charge_id, 10)
     stale = await pending(money)
-    taken = await asyncio.gather(*[debit_customers(money.charges, stale) for _ in range(4)])
+    taken = await asyncio.gather(*[debit_customers(money.cells, stale) for _ in range(4)])
     assert [(len(debited), failed) for debited, failed in taken] == [(20, [])] * 4
     assert await balances(money, vendor_id, customer_id) == (400, 400)
     credited = await asyncio.gather(*[money.ledger.reversals.credit(stale) for _ in range(4)])
-    finished = await asyncio.gather(*[finish(money.charges, stale, each) for each in credited])
+    finished = await asyncio.gather(*[finish(money.cells.of(stale[0].vendor_id), stale, each) for each in credited])
     assert sorted(len(each) for each in finished) == [0, 0, 0, 20]
-    assert await debit_customers(money.charges, stale) == ([], [])
-    assert await finish(money.charges, stale, credited[0]) == []
+    assert await debit_customers(money.cells, stale) == ([], [])
+    assert await finish(money.cells.of(stale[0].vendor_id), stale, credited[0]) == []
     assert await balances(money, vendor_id, customer_id) == (600, 400)
 
 
@@ -263,7 +265,8 @@ async def test_a_worker_that_was_not_told_of_a_debit_finishes_nothing(money: Mon
     """A reversal whose customer was not debited cannot succeed, whatever a mistaken worker says."""
     vendor_id, customer_id = await money.vendor(1_000), await money.customer()
     accepted = await money.reverse(await money.charged(vendor_id, customer_id, 300))
-    assert await finish(money.charges, await pending(money), [Credit(given=True)]) == []
+    waiting = await pending(money)
+    assert await finish(money.cells.of(waiting[0].vendor_id), waiting, [Credit(given=True)]) == []
     assert (await now(money, accepted.reversal.id)).state == ReversalState.ACCEPTED
     assert await money.settle_reversals() == 1
 
@@ -287,7 +290,7 @@ async def test_a_death_between_the_steps_leaves_it_to_the_next_worker(money: Mon
     vendor_id, customer_id = await money.vendor(1_000), await money.customer()
     accepted = await money.reverse(await money.charged(vendor_id, customer_id, 300))
     with pytest.raises(Unavailable):
-        await settle_reversals(money.charges, Ledger(money, acts=acts), limit=10)
+        await settle_reversals(money.cells, vendor_id % len(money.cells), Ledger(money, acts=acts), limit=10)
     assert await balances(money, vendor_id, customer_id) == (vendor, 0)
     books = await whole_books(money)
     assert (books.under_way_total, books.pending_reversals) == (under_way, 1)
@@ -302,7 +305,7 @@ async def test_a_mismatch_is_set_aside_and_found_by_the_audit(unchecked: Money) 
     charge_id = await unchecked.charged(vendor_id, customer_id, 300)
     wrong, right = await unchecked.reverse(charge_id, 100), await unchecked.reverse(charge_id, 50)
     (forged,) = [each for each in await pending(unchecked) if each.reversal_id == wrong.reversal.id]
-    await debit_customers(unchecked.charges, [forged])
+    await debit_customers(unchecked.cells, [forged])
     await unchecked.ledger.reversals.credit([replace(forged, amount=99)])
     assert await unchecked.settle_reversals() == 1
     assert (await now(unchecked, right.reversal.id)).state == ReversalState.SUCCEEDED
@@ -327,10 +330,10 @@ async def test_the_sweeper_settles_what_nobody_was_woken_for(money: Money) -> No
     """Overdue work is found in the rows, with no broker and no lock; younger work is left to the worker that was just woken."""
     vendor_id, customer_id = await money.vendor(1_000), await money.customer()
     await money.reverse(await money.charged(vendor_id, customer_id, 300))
-    assert await sweep_reversals(money.charges, money.ledger.reversals, limit=10) == 0
+    assert await sweep_reversals(money.cells, vendor_id % len(money.cells), money.ledger.reversals, limit=10) == 0
     async with money.charges.reading() as connection:
         await connection.execute("UPDATE pending_reversals SET accepted_at = accepted_at - interval '1 minute'")
-    assert await sweep_reversals(money.charges, money.ledger.reversals, limit=10) == 1
+    assert await sweep_reversals(money.cells, vendor_id % len(money.cells), money.ledger.reversals, limit=10) == 1
 
 
 async def test_the_books_stay_whole_while_reversals_run(money: Money) -> None:

@@ -35,7 +35,7 @@ def test_the_number_is_that_of_the_guide() -> None:
 async def test_events_of_the_customer_are_posted_twice_and_others_once(money: Money) -> None:
     """Both verify, with the same id and body, in order; the feed goes on as if they had come once."""
     vendor = await money.vendor(100)
-    plain, doubled = await money.customer(), (await create_customer(money.charges, DOUBLED_NUMBER, [], None)).id
+    plain, doubled = await money.customer(), (await create_customer(money.cells, DOUBLED_NUMBER, [], None)).id
     for customer in (plain, doubled, plain):
         await money.accept(order(vendor, customer, 1))
         await money.settle()
@@ -44,7 +44,7 @@ async def test_events_of_the_customer_are_posted_twice_and_others_once(money: Mo
         endpoint = await change_webhooks.create_endpoint(
             money.charges, vendor_id=vendor, url=receiver.url, types=(), description="", after=0, secret=stored, actor="user:1"
         )
-        delivery = Delivery(money.charges, SandboxSender(money.charges), SAFE, disable_days=5)
+        delivery = Delivery(money.cells, SandboxSender(money.cells), SAFE, disable_days=5)
         assert await deliver_events(delivery, endpoint.id) == 3
         assert receiver.numbers == [1, 2, 2, 3]
         first, second = receiver.messages[1:3]
@@ -56,7 +56,7 @@ async def test_events_of_the_customer_are_posted_twice_and_others_once(money: Mo
 
 async def test_a_message_that_was_not_taken_is_not_doubled(money: Money) -> None:
     """A failure is one attempt, and the next one is made when it is due."""
-    vendor, doubled = await money.vendor(100), (await create_customer(money.charges, DOUBLED_NUMBER, [], None)).id
+    vendor, doubled = await money.vendor(100), (await create_customer(money.cells, DOUBLED_NUMBER, [], None)).id
     await money.accept(order(vendor, doubled, 1))
     await money.settle()
     _, stored = SAFE.make()
@@ -65,7 +65,7 @@ async def test_a_message_that_was_not_taken_is_not_doubled(money: Money) -> None
         endpoint = await change_webhooks.create_endpoint(
             money.charges, vendor_id=vendor, url=receiver.url, types=(), description="", after=0, secret=stored, actor="user:1"
         )
-        assert await deliver_events(Delivery(money.charges, SandboxSender(money.charges), SAFE, disable_days=5), endpoint.id) == 0
+        assert await deliver_events(Delivery(money.cells, SandboxSender(money.cells), SAFE, disable_days=5), endpoint.id) == 0
         assert receiver.numbers == [1]
 
 
@@ -78,4 +78,4 @@ async def test_no_other_profile_has_a_sandbox(money: Money) -> None:
         webhook_encryption_secret=SECRET,  # type: ignore[arg-type]
     )
     with pytest.raises(SystemExit, match="CHARGING_SANDBOX"):
-        build_deliveries(settings, money.charges)
+        build_deliveries(settings, money.cells)

@@ -45,7 +45,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 def delivery_of(money: Money, **changes: Any) -> Delivery:
     """Return what delivers in development."""
-    return replace(Delivery(money.charges, SENDER, SAFE, disable_days=5), **changes)
+    return replace(Delivery(money.cells, SENDER, SAFE, disable_days=5), **changes)
 
 
 async def charged(money: Money, count: int, *, credit: int = 1_000_000, vendor_id: int = 0) -> int:
@@ -61,14 +61,21 @@ async def endpoint_for(money: Money, vendor_id: int, url: str, *, after: int | N
     """Make an endpoint; return it and its secret."""
     shown, stored = SAFE.make()
     made = await change_webhooks.create_endpoint(
-        money.charges, vendor_id=vendor_id, url=url, types=list(types), description="", after=after, secret=stored, actor="user:9"
+        money.cells.of(vendor_id),
+        vendor_id=vendor_id,
+        url=url,
+        types=list(types),
+        description="",
+        after=after,
+        secret=stored,
+        actor="user:9",
     )
     return made, shown
 
 
 async def now_of(money: Money, endpoint: Endpoint) -> Endpoint:
     """Return the endpoint as it is now."""
-    return await read_webhooks.get_endpoint(money.charges, endpoint.id, None)
+    return await read_webhooks.get_endpoint(money.cells.of(endpoint.id), endpoint.id, None)
 
 
 async def make_due(money: Money, endpoint: Endpoint) -> None:
@@ -134,7 +141,7 @@ async def test_a_failure_holds_the_feed_up_until_it_is_mended(money: Money, rece
     assert receiver.numbers == [1, 2, 2, 3]
     mended = await now_of(money, endpoint)
     assert (mended.delivered_seq, mended.failures, mended.failing_since) == (3, 0, None)
-    _, attempts = await read_webhooks.list_attempts(money.charges, endpoint.id, None, before_id=LAST_ID, limit=10)
+    _, attempts = await read_webhooks.list_attempts(money.cells.of(endpoint.id), endpoint.id, None, before_id=LAST_ID, limit=10)
     assert [(each.event_seq, each.attempt, each.http_status) for each in attempts] == [
         (3, 1, 200),
         (2, 2, 200),
@@ -155,7 +162,7 @@ async def test_an_endpoint_that_is_gone_is_disabled_until_it_is_enabled(money: M
     await make_due(money, endpoint)
     assert await deliver_events(delivery_of(money), endpoint.id) == 0
     await change_webhooks.update_endpoint(
-        money.charges, endpoint.id, None, url=None, types=(), description=None, enabled=True, actor="user:9"
+        money.cells.of(endpoint.id), endpoint.id, None, url=None, types=(), description=None, enabled=True, actor="user:9"
     )
     assert await deliver_events(delivery_of(money), endpoint.id) == 2
     assert receiver.numbers == [1, 1, 2]
@@ -185,13 +192,13 @@ async def test_what_is_no_http_is_a_failed_attempt(money: Money, receiver: Recei
         unused.bind(("127.0.0.1", 0))
         nowhere = f"http://127.0.0.1:{unused.getsockname()[1]}/"
         await change_webhooks.update_endpoint(
-            money.charges, endpoint.id, None, url=nowhere, types=(), description=None, enabled=None, actor="user:9"
+            money.cells.of(endpoint.id), endpoint.id, None, url=nowhere, types=(), description=None, enabled=None, actor="user:9"
         )
         await make_due(money, endpoint)
         await deliver_events(delivery_of(money), endpoint.id)
     failed = await now_of(money, endpoint)
     assert (failed.failures, failed.delivered_seq) == (2, 0)
-    _, attempts = await read_webhooks.list_attempts(money.charges, endpoint.id, None, before_id=LAST_ID, limit=10)
+    _, attempts = await read_webhooks.list_attempts(money.cells.of(endpoint.id), endpoint.id, None, before_id=LAST_ID, limit=10)
     assert [(each.http_status, each.error) for each in attempts] == [(None, "ConnectError"), (None, "RemoteProtocolError")]
 
 
@@ -202,7 +209,7 @@ async def test_a_range_is_replayed_before_the_feed_goes_on(money: Money, receive
     delivery = delivery_of(money)
     await deliver_events(delivery, endpoint.id)
     await charged(money, 1, vendor_id=vendor_id)
-    await change_webhooks.replay_events(money.charges, endpoint.id, None, 2, 4, "user:9")
+    await change_webhooks.replay_events(money.cells.of(endpoint.id), endpoint.id, None, 2, 4, "user:9")
     await deliver_events(delivery, endpoint.id)
     assert receiver.numbers == [1, 2, 3, 4, 5, 2, 3, 4, 6]
     first, again = receiver.messages[1], receiver.messages[5]
@@ -217,7 +224,7 @@ async def test_after_a_rotation_both_secrets_verify(money: Money, receiver: Rece
     vendor_id = await charged(money, 1)
     endpoint, old = await endpoint_for(money, vendor_id, receiver.url)
     new, stored = SAFE.make()
-    await change_webhooks.rotate_secret(money.charges, endpoint.id, None, stored, "user:9")
+    await change_webhooks.rotate_secret(money.cells.of(endpoint.id), endpoint.id, None, stored, "user:9")
     await deliver_events(delivery_of(money), endpoint.id)
     for secret in (old, new):
         receiver.messages[0].verify(secret)
@@ -247,7 +254,7 @@ async def test_a_name_that_leads_to_a_private_address_is_not_asked(
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", rebound)
     await deliver_events(delivery_of(money, sender=WebhookSender(development=False)), endpoint.id)
     assert receiver.messages == []
-    _, (attempt,) = await read_webhooks.list_attempts(money.charges, endpoint.id, None, before_id=LAST_ID, limit=10)
+    _, (attempt,) = await read_webhooks.list_attempts(money.cells.of(endpoint.id), endpoint.id, None, before_id=LAST_ID, limit=10)
     assert attempt.error == "the URL its host resolves to a private address"
 
 
@@ -271,7 +278,8 @@ async def test_a_delivery_killed_at_random_loses_nothing_and_keeps_the_order(mon
             receiver.answers.append(503)
         deliveries = Deliveries(delivery_of(money))
         await make_due(money, endpoint)
-        await deliveries.sweep()
+        for cell in range(len(money.cells)):
+            await deliveries.sweep(cell)
         await asyncio.wait({asyncio.ensure_future(deliveries.settled())}, timeout=rng.random() / 20)
         await deliveries.close()
     seen: list[int] = []

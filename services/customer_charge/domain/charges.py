@@ -111,5 +111,9 @@ class Verdict(NamedTuple):
 
 
 def slot_of(vendor_id: int, slots: int) -> int:
-    """Return the slot whose worker settles the vendor's charges: one vendor's charges are one slot's, so its row is locked once a batch."""
+    """Return the slot whose worker settles the vendor's charges: one vendor's charges are one slot's, so its row is locked once a batch.
+
+    `slots` are those of all cells together. Counted like this a slot belongs to the cell of its vendors: it leaves the same number as
+    their ids when divided by the number of cells, and a hint that names it needs to say no more.
+    """
     return vendor_id % slots

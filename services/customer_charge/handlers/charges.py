@@ -11,7 +11,7 @@ from services.customer_charge.handlers.charge_messages import charge_message
 from services.customer_charge.handlers.page_tokens import page_token_charge
 from services.customer_charge.operations import read_charges
 from services.customer_charge.operations.resolve_charge import resolve_charge
-from services.customer_charge.settlement_watch import SettlementWatch
+from services.customer_charge.settlement_watch import SettlementWatches
 from shared.call import Call, current_call
 from shared.cells import Cells
 from shared.errors import Unavailable
@@ -29,7 +29,7 @@ ANSWER_SECONDS = 0.25
 class ChargeServicer(customer_charge_pb2_grpc.ChargeServiceServicer):
     """Serves charges."""
 
-    def __init__(self, cells: Cells, acceptor: Acceptor, dry_runs: DryRuns, watch: SettlementWatch) -> None:
+    def __init__(self, cells: Cells, acceptor: Acceptor, dry_runs: DryRuns, watch: SettlementWatches) -> None:
         self._cells = cells
         self._acceptor = acceptor
         self._dry_runs = dry_runs
@@ -72,10 +72,10 @@ class ChargeServicer(customer_charge_pb2_grpc.ChargeServiceServicer):
 
     async def _final(self, charge: Charge, wait_seconds: int, call: Call) -> Charge:
         """Return the charge in its final state if that comes in time, or as it was."""
-        if not await self._watch.wait(charge.id, min(wait_seconds, call.remaining_seconds() - ANSWER_SECONDS)):
+        if not await self._watch.wait(charge.vendor_id, charge.id, min(wait_seconds, call.remaining_seconds() - ANSWER_SECONDS)):
             return charge
         try:
-            return await read_charges.get_charge(self._cells, charge.id, None)
+            return await read_charges.get_charge(self._cells, charge.id, [charge.vendor_id])
         except Unavailable:  # It is accepted, whatever can be read now.
             return charge
 

@@ -7,10 +7,10 @@ from charging.customer_charge.v1 import events_pb2_grpc
 
 from services.customer_charge.domain.events import Fact
 from services.customer_charge.event_messages import event_message
-from services.customer_charge.feed_watch import FeedWatch
+from services.customer_charge.feed_watch import FeedWatches
 from services.customer_charge.operations.read_events import read_events
 from services.customer_charge.operations.record_events import append_facts
-from shared.database import Database
+from shared.cells import Cells
 from shared.errors import InvalidArgument
 from shared.interceptors.types import Context
 from shared.paging import PAGE_SIZE_MAX, page_size_of
@@ -25,14 +25,14 @@ SIGN_OF_LIFE_SECONDS = 10.0
 class EventServicer(events_pb2_grpc.EventServiceServicer):
     """Serves the feeds."""
 
-    def __init__(self, database: Database, watch: FeedWatch) -> None:
-        self._database = database
+    def __init__(self, cells: Cells, watch: FeedWatches) -> None:
+        self._cells = cells
         self._watch = watch
 
     async def ListEvents(self, request: pb.ListEventsRequest, context: Context) -> pb.ListEventsResponse:
         """List events of a feed, after a number."""
         page = await read_events(
-            self._database,
+            self._cells.of(request.vendor_id),
             request.vendor_id,
             after=request.after,
             types=frozenset(request.types),
@@ -47,7 +47,7 @@ class EventServicer(events_pb2_grpc.EventServiceServicer):
         after, types = request.after, frozenset(request.types)
         yield pb.WatchEventsResponse(next_after=after)
         while True:
-            page = await read_events(self._database, request.vendor_id, after=after, types=types, limit=PAGE_SIZE_MAX)
+            page = await read_events(self._cells.of(request.vendor_id), request.vendor_id, after=after, types=types, limit=PAGE_SIZE_MAX)
             for event in page.events:
                 yield pb.WatchEventsResponse(event=event_message(event), next_after=event.seq)
             after = page.next_after
@@ -58,8 +58,8 @@ class EventServicer(events_pb2_grpc.EventServiceServicer):
 class EventIntakeServicer(events_pb2_grpc.EventIntakeServiceServicer):
     """Takes facts of the vendor ledger."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
 
     async def AppendFacts(self, request: pb.AppendFactsRequest, context: Context) -> pb.AppendFactsResponse:
         """Append facts, each once."""
@@ -78,4 +78,4 @@ class EventIntakeServicer(events_pb2_grpc.EventIntakeServiceServicer):
             )
             for fact in request.facts
         ]
-        return pb.AppendFactsResponse(appended=await append_facts(self._database, facts))
+        return pb.AppendFactsResponse(appended=await append_facts(self._cells, facts))

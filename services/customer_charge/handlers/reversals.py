@@ -10,7 +10,7 @@ from services.customer_charge.handlers.charges import ANSWER_SECONDS
 from services.customer_charge.handlers.page_tokens import page_token_charge
 from services.customer_charge.operations import read_reversals
 from services.customer_charge.operations.reverse_charge import preview_reversal, reverse_charge
-from services.customer_charge.settlement_watch import SettlementWatch
+from services.customer_charge.settlement_watch import SettlementWatches
 from shared.call import Call, current_call
 from shared.cells import Cells
 from shared.errors import Unavailable
@@ -25,8 +25,8 @@ LAST_REVERSAL_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 class ReversalServicer(reversal_pb2_grpc.ReversalServiceServicer):
     """Serves reversals. What tells of a customer's whole balance is shown to operators only."""
 
-    def __init__(self, cells: Cells, watch: SettlementWatch, *, wake: Callable[[], None]) -> None:
-        """`watch` waits for reversals; `wake` tells the workers of one; it must neither wait nor raise."""
+    def __init__(self, cells: Cells, watch: SettlementWatches, *, wake: Callable[[int], None]) -> None:
+        """`watch` waits for reversals; `wake` tells the workers of one in a cell; it must neither wait nor raise."""
         self._cells = cells
         self._watch = watch
         self._wake = wake
@@ -44,14 +44,14 @@ class ReversalServicer(reversal_pb2_grpc.ReversalServiceServicer):
             principal=caller.subject,
         )
         if request.dry_run:
-            await preview_reversal(self._cells.first, order, caller.visible_vendors)
+            await preview_reversal(self._cells, order, caller.visible_vendors)
             return pb.ReverseChargeResponse(status=pb.REVERSAL_STATE_VALIDATED)
-        accepted = await reverse_charge(self._cells.first, order, caller.visible_vendors)
+        accepted = await reverse_charge(self._cells, order, caller.visible_vendors)
         if accepted.replayed:
             call.mark_replayed()
         reversal = accepted.reversal
         if reversal.state == ReversalState.ACCEPTED:
-            self._wake()
+            self._wake(reversal.vendor_id % len(self._cells))
             if request.wait_seconds:
                 reversal = await self._final(reversal, request.wait_seconds, call)
         # Who did not ask to wait is told that it is accepted, then and at every replay; `data` shows how it stands now.
@@ -62,10 +62,10 @@ class ReversalServicer(reversal_pb2_grpc.ReversalServiceServicer):
 
     async def _final(self, reversal: Reversal, wait_seconds: int, call: Call) -> Reversal:
         """Return the reversal in its final state if that comes in time, or as it was."""
-        if not await self._watch.wait(reversal.id, min(wait_seconds, call.remaining_seconds() - ANSWER_SECONDS)):
+        if not await self._watch.wait(reversal.vendor_id, reversal.id, min(wait_seconds, call.remaining_seconds() - ANSWER_SECONDS)):
             return reversal
         try:
-            return await read_reversals.get_reversal(self._cells, reversal.id, None)
+            return await read_reversals.get_reversal(self._cells, reversal.id, [reversal.vendor_id])
         except Unavailable:  # It is accepted, whatever can be read now.
             return reversal
 

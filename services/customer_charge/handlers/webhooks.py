@@ -9,7 +9,7 @@ from services.customer_charge.operations import change_webhooks, read_webhooks
 from services.customer_charge.webhooks.addresses import BadTargetError, checked_url
 from services.customer_charge.webhooks.signing import SecretSafe
 from shared.call import current_call
-from shared.database import Database
+from shared.cells import Cells
 from shared.errors import FailedPrecondition, InvalidArgument
 from shared.interceptors.types import Context
 from shared.paging import decode_page_token, encode_page_token, page_size_of
@@ -21,9 +21,9 @@ LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 class WebhookServicer(webhooks_pb2_grpc.WebhookServiceServicer):
     """Serves webhook endpoints. What belongs to another vendor is not there."""
 
-    def __init__(self, database: Database, safe: SecretSafe | None, *, development: bool) -> None:
+    def __init__(self, cells: Cells, safe: SecretSafe | None, *, development: bool) -> None:
         """Without a `safe` for secrets no endpoint can be made. `development` allows http and private addresses."""
-        self._database = database
+        self._cells = cells
         self._safe = safe
         self._development = development
 
@@ -32,7 +32,7 @@ class WebhookServicer(webhooks_pb2_grpc.WebhookServiceServicer):
         self._check_url(request.url)
         shown, stored = self._new_secret()
         endpoint = await change_webhooks.create_endpoint(
-            self._database,
+            self._cells.of(request.vendor_id),
             vendor_id=request.vendor_id,
             url=request.url,
             types=sorted(set(request.types)),
@@ -45,7 +45,7 @@ class WebhookServicer(webhooks_pb2_grpc.WebhookServiceServicer):
 
     async def GetWebhookEndpoint(self, request: pb.GetWebhookEndpointRequest, context: Context) -> pb.GetWebhookEndpointResponse:
         """Return one endpoint."""
-        endpoint = await read_webhooks.get_endpoint(self._database, request.id, current_call().caller.visible_vendors)
+        endpoint = await read_webhooks.get_endpoint(self._cells.of(request.id), request.id, current_call().caller.visible_vendors)
         return pb.GetWebhookEndpointResponse(data=endpoint_message(endpoint))
 
     async def ListWebhookEndpoints(self, request: pb.ListWebhookEndpointsRequest, context: Context) -> pb.ListWebhookEndpointsResponse:
@@ -53,7 +53,7 @@ class WebhookServicer(webhooks_pb2_grpc.WebhookServiceServicer):
         limit = page_size_of(request.page_size)
         (after_id,) = decode_page_token(request.page_token, int) or (0,)
         vendors = [request.vendor_id] if request.vendor_id else current_call().caller.visible_vendors
-        found = await read_webhooks.list_endpoints(self._database, vendors, after_id=int(after_id), limit=limit + 1)
+        found = await read_webhooks.list_endpoints(self._cells, vendors, after_id=int(after_id), limit=limit + 1)
         token = encode_page_token(found[limit - 1].id) if len(found) > limit else ""
         return pb.ListWebhookEndpointsResponse(endpoints=[endpoint_message(each) for each in found[:limit]], next_page_token=token)
 
@@ -62,7 +62,7 @@ class WebhookServicer(webhooks_pb2_grpc.WebhookServiceServicer):
         if request.HasField("url"):
             self._check_url(request.url)
         endpoint = await change_webhooks.update_endpoint(
-            self._database,
+            self._cells.of(request.id),
             request.id,
             current_call().caller.visible_vendors,
             url=request.url if request.HasField("url") else None,
@@ -76,21 +76,23 @@ class WebhookServicer(webhooks_pb2_grpc.WebhookServiceServicer):
     async def DeleteWebhookEndpoint(self, request: pb.DeleteWebhookEndpointRequest, context: Context) -> pb.DeleteWebhookEndpointResponse:
         """Remove an endpoint."""
         caller = current_call().caller
-        await change_webhooks.remove_endpoint(self._database, request.id, caller.visible_vendors, caller.subject)
+        await change_webhooks.remove_endpoint(self._cells.of(request.id), request.id, caller.visible_vendors, caller.subject)
         return pb.DeleteWebhookEndpointResponse()
 
     async def RotateWebhookSecret(self, request: pb.RotateWebhookSecretRequest, context: Context) -> pb.RotateWebhookSecretResponse:
         """Give an endpoint a new secret and show it, once."""
         shown, stored = self._new_secret()
         caller = current_call().caller
-        endpoint = await change_webhooks.rotate_secret(self._database, request.id, caller.visible_vendors, stored, caller.subject)
+        endpoint = await change_webhooks.rotate_secret(
+            self._cells.of(request.id), request.id, caller.visible_vendors, stored, caller.subject
+        )
         return pb.RotateWebhookSecretResponse(data=endpoint_message(endpoint), secret=shown)
 
     async def ReplayWebhookEvents(self, request: pb.ReplayWebhookEventsRequest, context: Context) -> pb.ReplayWebhookEventsResponse:
         """Send a range of events once more."""
         caller = current_call().caller
         endpoint = await change_webhooks.replay_events(
-            self._database, request.id, caller.visible_vendors, request.first, request.last, caller.subject
+            self._cells.of(request.id), request.id, caller.visible_vendors, request.first, request.last, caller.subject
         )
         return pb.ReplayWebhookEventsResponse(data=endpoint_message(endpoint))
 
@@ -98,7 +100,7 @@ class WebhookServicer(webhooks_pb2_grpc.WebhookServiceServicer):
         """List attempts, newest first."""
         limit = page_size_of(request.page_size)
         endpoint, found = await read_webhooks.list_attempts(
-            self._database,
+            self._cells.of(request.id),
             request.id,
             current_call().caller.visible_vendors,
             before_id=page_token_charge(request.page_token) or LAST_ID,

@@ -11,9 +11,7 @@ from shared.clock import utc_now
 from shared.database import Connection, Database
 
 
-async def create_customer(
-    cells: Cells, phone_number: str, vendor_ids: Sequence[int], visible_vendors: Sequence[int] | None
-) -> Customer:
+async def create_customer(cells: Cells, phone_number: str, vendor_ids: Sequence[int], visible_vendors: Sequence[int] | None) -> Customer:
     """Return the customer with the phone number, made now if there was none, and let the vendors see it.
 
     `visible_vendors` says as whom to show it (None: everything). Running it again is the same.

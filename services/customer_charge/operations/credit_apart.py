@@ -29,7 +29,9 @@ async def credit_apart(cells: Cells, verdicts: Sequence[Verdict], reach: Reach) 
     Returns the verdicts that may be finished, in order, without those whose customer's cell is out of reach; and the ids of those among
     them that were not credited because their customer is stopped: they are to be set aside.
     """
-    apart = [verdict.charge for verdict in verdicts if verdict.debited and cells.apart(verdict.charge.vendor_id, verdict.charge.customer_id)]
+    apart = [
+        verdict.charge for verdict in verdicts if verdict.debited and cells.apart(verdict.charge.vendor_id, verdict.charge.customer_id)
+    ]
     if not apart:
         return list(verdicts), set()
     parts = cells.split(apart, lambda charge: charge.customer_id)

@@ -2,7 +2,8 @@
 
 A transaction stays in one cell, so the reversal's lock does not reach here, and two workers may ask for the same reversal at any time. What
 the first decides under the account's lock is therefore written down there, and everybody else reads it: an entry says that the customer
-was debited, a refusal that it held too little. There is one or the other, for ever, also when the balance changes afterwards. So it is right
+was debited, a refusal that it held too little. There is one or the other, for ever, also when the balance changes afterwards. So it is
+right
 
 - repeated, or side by side with other workers: whoever has the lock second finds the decision of the first;
 - on a stale read, of a reversal that is final by now: it became so by this decision, which still stands;

@@ -97,9 +97,7 @@ class Decided(NamedTuple):
     waiting: set[str]
 
 
-async def _decide(
-    connection: Connection, cells: Cells, due: Sequence[PendingReversal], apart: Decisions, now: datetime
-) -> Decided:
+async def _decide(connection: Connection, cells: Cells, due: Sequence[PendingReversal], apart: Decisions, now: datetime) -> Decided:
     """Debit the customers of this cell, and hear what those of other cells decided, of locked reversals whose customer is not debited."""
     here = [each for each in due if not cells.apart(each.vendor_id, each.customer_id)]
     locked = await accounts.lock_accounts(connection, (each.customer_id for each in here)) if here else {}
