@@ -11,7 +11,6 @@ class CustomerChargeSettings(DatabaseSettings):
     """What the customer-charge server, worker and jobs may be told."""
 
     database_url: str = Field(validation_alias=AliasChoices("CHARGING_CUSTOMER_CHARGE_DATABASE_URL", "DATABASE_URL", "database_url"))
-    database_schema: str = "customer_charge"
     grpc_port: Port = Field(default=50052, validation_alias=AliasChoices("CHARGING_CUSTOMER_CHARGE_PORT", "grpc_port"))
     grpc_peer_port: Port = Field(default=0, validation_alias=AliasChoices("CHARGING_CUSTOMER_CHARGE_PEER_PORT", "grpc_peer_port"))
     settle_slots: Annotated[int, Field(ge=1, le=256)] = 1

@@ -11,7 +11,6 @@ class VendorCreditSettings(DatabaseSettings):
     """What the vendor-credit server, worker and jobs may be told."""
 
     database_url: str = Field(validation_alias=AliasChoices("CHARGING_VENDOR_CREDIT_DATABASE_URL", "DATABASE_URL", "database_url"))
-    database_schema: str = "vendor_credit"
     grpc_port: Port = Field(default=50051, validation_alias=AliasChoices("CHARGING_VENDOR_CREDIT_PORT", "grpc_port"))
     grpc_peer_port: Port = Field(default=0, validation_alias=AliasChoices("CHARGING_VENDOR_CREDIT_PEER_PORT", "grpc_peer_port"))
     four_eyes: bool = True

@@ -27,7 +27,7 @@ GENERAL = ("process_", "python_")
 async def scheduler(stack: Stack) -> AsyncIterator[SchedulerApp]:
     """Give the scheduler of the stack, running."""
     vendor_credit = VendorCreditSettings(
-        **stack.charge_settings.model_dump(exclude={"database_url", "database_schema", "grpc_port", "worker_threads"}),
+        **stack.charge_settings.model_dump(exclude={"database_url", "grpc_port", "worker_threads"}),
         database_url=stack.databases.urls["vendor_credit"],
     )
     app = SchedulerApp(vendor_credit, stack.charge_settings)

@@ -142,7 +142,7 @@ async def test_what_the_services_disagree_about_stops_the_vendor_and_is_drift(
 OWN_SIDE = [
     "UPDATE customer_entries SET amount = amount + 1 WHERE reference = '{reversal}'",
     "UPDATE customer_entries SET vendor_id = vendor_id + 1 WHERE reference = '{reversal}'",
-    "UPDATE reversals SET customer_id = customer_id + 1 WHERE id = '{reversal}'",
+    "UPDATE reversals SET customer_id = customer_id + 64 WHERE id = '{reversal}'",
     "UPDATE charges SET reversed_amount = reversed_amount - 1 WHERE id = '{charge}'",
     "INSERT INTO pending_reversals SELECT id, charge_id, vendor_id, customer_id, amount, created_at, true FROM reversals "
     "WHERE id = '{reversal}'",
@@ -159,7 +159,7 @@ async def test_what_this_side_contradicts_itself_about_stops_the_customer(databa
     assert found.vendors == {}
     assert len(found.customers) == 1
     assert (await get_vendor(money.vendors, vendor_id)).stopped is False
-    if "customer_id = customer_id + 1" not in tampering:  # else it names one that is not there
+    if "customer_id = customer_id + 64" not in tampering:  # else it names one that is not there
         assert (await get_customer(money.cells, customer_id, None)).stopped
     assert (await money.books()).findings
 
