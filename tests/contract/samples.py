@@ -132,8 +132,10 @@ def _reconciliation(world: World) -> Message:
     return request
 
 
-def _new_user(_: World) -> Message:
-    return identity_pb2.CreateUserRequest(username=f"user-{uuid4()}", password=PASSWORD, role=identity_pb2.ROLE_SERVICE, vendor_ids=[1])
+def _new_user(world: World) -> Message:
+    return identity_pb2.CreateUserRequest(
+        username=f"user-{uuid4()}", password=PASSWORD, role=identity_pb2.ROLE_SERVICE, vendor_ids=[world.ours.vendor]
+    )
 
 
 def _of_vendor(make: Callable[[World], Message]) -> Sample:

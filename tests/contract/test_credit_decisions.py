@@ -20,7 +20,7 @@ async def office(
     database_factory: DatabaseFactory, module_redis_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Stack]:
     """Give the stack with a threshold for second approvals, two operators, one more who may approve little, and partners of two vendors."""
-    databases = database_factory.clone()
+    databases = database_factory.clone(1)  # so that the vendors have the ids 1 and 2
     rules = {"rate_limit_requests": UNLIMITED, "second_approval_above": THRESHOLD, "credit_request_expiry_days": 7}
     async with open_stack(databases, module_redis_url, tmp_path_factory.mktemp("keys"), **rules) as stack:
         olga = await stack.add_user("olga", Role.OPERATOR)

@@ -1,6 +1,8 @@
 """The people and objects that the contract tests speak of: two vendors that must never learn of each other."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Any
 from uuid import uuid4
@@ -70,15 +72,15 @@ class World:
         stack = self.stack
         self.operator = await stack.add_user("olga", Role.OPERATOR)
         await stack.add_user("oscar", Role.OPERATOR)
-        ids = [await self.vendor() for _ in range(2)]
+        ids = [await told_apart(self.vendor) for _ in range(2)]
         self.ours = Side(await stack.add_user("paula", Role.PARTNER, ids[:1]), ids[0])
         self.theirs = Side(await stack.add_user("peter", Role.PARTNER, ids[1:]), ids[1])
         await stack.add_user("sensor", Role.SERVICE, ids[:1])
         await stack.add_user("stranger", Role.SERVICE, ids[1:])
         self.shared_customer = await self.customer(self.operator)
         for side in (self.ours, self.theirs):
-            side.customer = await self.customer(side.token)
-            side.request = await self.pending_request(side, CREDIT)
+            side.customer = await told_apart(partial(self.customer, side.token))
+            side.request = await told_apart(partial(self.pending_request, side, CREDIT))
             await self.call(REQUESTS + "ApproveCreditRequest", vendor_pb.ApproveCreditRequestRequest(id=side.request), self.operator)
             side.charge = await self.charge(side, side.customer)
             await self.charge(side, self.shared_customer)
@@ -122,3 +124,10 @@ class World:
         """Return one more token of a user, to be used up."""
         request = identity_pb2.CreateUserTokenRequest(id=self.stack.user_ids[username], label="throw away")
         return str((await self.call(USERS + "CreateUserToken", request, self.operator)).token)
+
+
+async def told_apart(make: Callable[[], Awaitable[int]]) -> int:
+    """Make something and return its id, which is nothing that a refusal says anyway: tests cut ids out of texts, and 404 stays."""
+    while str(made := await make()) in "404":
+        pass
+    return made
