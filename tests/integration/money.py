@@ -222,7 +222,7 @@ def reversal_order(charge_id: str, amount: int | None = None, key: str | None = 
 async def open_money(databases: Databases) -> AsyncIterator[Money]:
     """Open both services' databases as their own roles."""
     vendors, charges = (
-        open_cells(None, databases.urls[service], service, databases.cells, pool_size=8, application_name="test")
+        open_cells(None, databases.urls[service], service, databases.cells, pool_size=8 * databases.cells, application_name="test")
         for service in ("vendor_credit", "customer_charge")
     )
     await vendors.open()

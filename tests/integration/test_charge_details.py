@@ -102,7 +102,7 @@ async def test_the_search_reads_an_index_that_holds_no_other_charges(money: Mone
     await money.accept(*[order(vendor_id, customer_id, 1) for _ in range(3_000)])
     await money.accept(*[noted(order(vendor_id, customer_id, 1), f"order-{number}") for number in range(500)])
     values = {"external_id": "order-7", "before_id": LAST, "vendor_ids": [vendor_id], "customer_id": 0, "state": 0}
-    async with money.charges.reading() as connection:
+    async with money.cells.of(vendor_id).reading() as connection:
         rows = await connection.execute("EXPLAIN " + LIST_CHARGES_BY_EXTERNAL_ID, {**values, "start": None, "stop": None, "limit": 50})
         plan = "\n".join(row[0] for row in await rows.fetchall())
         cursor = await connection.execute("SELECT indexdef FROM pg_indexes WHERE indexname = 'charges_by_external_id'")

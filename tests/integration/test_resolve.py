@@ -11,7 +11,7 @@ from services.customer_charge.operations.accept_charges import Accepted, accept_
 from services.customer_charge.operations.resolve_charge import resolve_charge
 from services.customer_charge.storage import sealed_keys
 from shared.clock import utc_now
-from shared.database import Connection
+from shared.database import Connection, Database
 from shared.errors import ChargingError
 from tests.databases import Databases
 from tests.integration.money import Money, open_money, order
@@ -46,8 +46,8 @@ def sealed(result: object) -> bool:
 class Held:
     """A transaction that did its work and does not end before it is told to."""
 
-    def __init__(self, money: Money, work: Callable[[Connection], Awaitable[Any]]) -> None:
-        self._money = money
+    def __init__(self, database: Database, work: Callable[[Connection], Awaitable[Any]]) -> None:
+        self._database = database
         self._work = work
         self._done = asyncio.Event()
         self._end = asyncio.Event()
@@ -56,7 +56,7 @@ class Held:
 
     async def start(self) -> "Held":
         """Do the work."""
-        self._task = asyncio.create_task(self._money.charges.transact(self._run))
+        self._task = asyncio.create_task(self._database.transact(self._run))
         await self._done.wait()
         return self
 
@@ -136,7 +136,7 @@ async def test_a_seal_is_one_vendors_alone(money: Money) -> None:
 async def test_a_request_whose_key_is_being_sealed_never_runs(money: Money) -> None:
     """It waits for the seal's transaction and is refused, however early it was sent."""
     vendor_id, customer_id = await money.vendor(1_000), await money.customer()
-    seal = await Held(money, sealing(vendor_id, "k")).start()
+    seal = await Held(money.cells.of(vendor_id), sealing(vendor_id, "k")).start()
     late = asyncio.create_task(accept(money, order(vendor_id, customer_id, 10, "k")))
     await waiters(money, 1)
     await seal.commit()
@@ -146,7 +146,7 @@ async def test_a_request_whose_key_is_being_sealed_never_runs(money: Money) -> N
 async def test_a_seal_that_did_not_commit_stops_nobody(money: Money) -> None:
     """A process that dies while it seals leaves the key as it was."""
     vendor_id, customer_id = await money.vendor(1_000), await money.customer()
-    seal = await Held(money, sealing(vendor_id, "k")).start()
+    seal = await Held(money.cells.of(vendor_id), sealing(vendor_id, "k")).start()
     late = asyncio.create_task(accept(money, order(vendor_id, customer_id, 10, "k")))
     await waiters(money, 1)
     await seal.roll_back()
@@ -156,7 +156,7 @@ async def test_a_seal_that_did_not_commit_stops_nobody(money: Money) -> None:
 async def test_resolving_waits_for_a_request_that_is_being_accepted(money: Money) -> None:
     """A request that has inserted its key is the answer, though it had not committed when it was asked for."""
     vendor_id, customer_id = await money.vendor(1_000), await money.customer()
-    stop = await Held(money, stop_charges).start()
+    stop = await Held(money.cells.of(vendor_id), stop_charges).start()
     running = asyncio.create_task(accept(money, order(vendor_id, customer_id, 10, "k")))
     await waiters(money, 1)
     resolving = asyncio.create_task(resolve_charge(money.cells.of(vendor_id), vendor_id, "k"))

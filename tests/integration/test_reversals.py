@@ -124,7 +124,7 @@ async def test_the_database_refuses_more_than_the_charge(money: Money) -> None:
     vendor_id, customer_id = await money.vendor(1_000), await money.customer()
     charge_id = await money.charged(vendor_id, customer_id, 300)
     for change in ("reserved_amount = 301, reversed_amount = 0", "reserved_amount = 10, reversed_amount = 11", "reserved_amount = 5"):
-        async with money.charges.reading() as connection:
+        async with money.cells.of(vendor_id).reading() as connection:
             with pytest.raises(psycopg.errors.CheckViolation):
                 await connection.execute(f"UPDATE charges SET {change} WHERE id = %s", [charge_id])
 
@@ -167,7 +167,7 @@ async def test_a_sealed_key_makes_no_reversal(money: Money) -> None:
     """Who was told that a key can never be used is not contradicted by a reversal."""
     vendor_id, customer_id = await money.vendor(1_000), await money.customer()
     charge_id = await money.charged(vendor_id, customer_id, 300)
-    async with money.charges.reading() as connection:
+    async with money.cells.of(vendor_id).reading() as connection:
         await connection.execute("INSERT INTO charge_keys (vendor_id, key, state, created_at) VALUES (%s, 'sealed', 2, now())", [vendor_id])
     with pytest.raises(Conflict) as refused:
         await money.reverse(charge_id, 5, key="sealed")
@@ -331,7 +331,7 @@ async def test_the_sweeper_settles_what_nobody_was_woken_for(money: Money) -> No
     vendor_id, customer_id = await money.vendor(1_000), await money.customer()
     await money.reverse(await money.charged(vendor_id, customer_id, 300))
     assert await sweep_reversals(money.cells, vendor_id % len(money.cells), money.ledger.reversals, limit=10) == 0
-    async with money.charges.reading() as connection:
+    async with money.cells.of(vendor_id).reading() as connection:
         await connection.execute("UPDATE pending_reversals SET accepted_at = accepted_at - interval '1 minute'")
     assert await sweep_reversals(money.cells, vendor_id % len(money.cells), money.ledger.reversals, limit=10) == 1
 

@@ -42,7 +42,14 @@ async def test_events_of_the_customer_are_posted_twice_and_others_once(money: Mo
     shown, stored = SAFE.make()
     async with open_receiver() as receiver:
         endpoint = await change_webhooks.create_endpoint(
-            money.charges, vendor_id=vendor, url=receiver.url, types=(), description="", after=0, secret=stored, actor="user:1"
+            money.cells.of(vendor),
+            vendor_id=vendor,
+            url=receiver.url,
+            types=(),
+            description="",
+            after=0,
+            secret=stored,
+            actor="user:1",
         )
         delivery = Delivery(money.cells, SandboxSender(money.cells), SAFE, disable_days=5)
         assert await deliver_events(delivery, endpoint.id) == 3
@@ -63,7 +70,14 @@ async def test_a_message_that_was_not_taken_is_not_doubled(money: Money) -> None
     async with open_receiver() as receiver:
         receiver.answers.append(500)
         endpoint = await change_webhooks.create_endpoint(
-            money.charges, vendor_id=vendor, url=receiver.url, types=(), description="", after=0, secret=stored, actor="user:1"
+            money.cells.of(vendor),
+            vendor_id=vendor,
+            url=receiver.url,
+            types=(),
+            description="",
+            after=0,
+            secret=stored,
+            actor="user:1",
         )
         assert await deliver_events(Delivery(money.cells, SandboxSender(money.cells), SAFE, disable_days=5), endpoint.id) == 0
         assert receiver.numbers == [1]

@@ -23,9 +23,9 @@ async def money(databases: Databases) -> AsyncIterator[Money]:
         yield opened
 
 
-async def log_of(money: Money) -> list[tuple[str, str, str, dict[str, str]]]:
+async def log_of(money: Money, vendor: int) -> list[tuple[str, str, str, dict[str, str]]]:
     """Return actor, action, target and details of each entry, oldest first."""
-    found = await list_audit_log(money.charges, LogFilter(), before_seq=MAX_INT64, limit=200)
+    found = await list_audit_log(money.cells.of(vendor), LogFilter(), before_seq=MAX_INT64, limit=200)
     return [(entry.actor, entry.action, entry.target, entry.facts) for entry in reversed(found)]
 
 
@@ -33,27 +33,27 @@ async def test_each_change_of_an_endpoint_is_an_entry_of_the_log(money: Money) -
     """Created, changed, disabled, enabled, rotated, replayed and removed, by whom; nothing for a change that changes nothing."""
     vendor, (shown, stored) = await money.vendor(10), SAFE.make()
     endpoint = await change_webhooks.create_endpoint(
-        money.charges, vendor_id=vendor, url=URL, types=[1, 5], description="till", after=None, secret=stored, actor="user:1"
+        money.cells.of(vendor), vendor_id=vendor, url=URL, types=[1, 5], description="till", after=None, secret=stored, actor="user:1"
     )
 
     async def update(actor: str, url: str | None = None, *, enabled: bool | None = None) -> None:
         await change_webhooks.update_endpoint(
-            money.charges, endpoint.id, None, url=url, types=(), description=None, enabled=enabled, actor=actor
+            money.cells.of(endpoint.id), endpoint.id, None, url=url, types=(), description=None, enabled=enabled, actor=actor
         )
 
     await update("user:2", OTHER)
     await update("user:2", OTHER)
     await update("user:3", enabled=False)
     await update("user:3", enabled=True)
-    await change_webhooks.rotate_secret(money.charges, endpoint.id, None, stored, "user:4")
+    await change_webhooks.rotate_secret(money.cells.of(endpoint.id), endpoint.id, None, stored, "user:4")
     with pytest.raises(InvalidArgument):
-        await change_webhooks.replay_events(money.charges, endpoint.id, None, 1, 7, "user:5")
-    await change_webhooks.remove_endpoint(money.charges, endpoint.id, None, "user:6")
+        await change_webhooks.replay_events(money.cells.of(endpoint.id), endpoint.id, None, 1, 7, "user:5")
+    await change_webhooks.remove_endpoint(money.cells.of(endpoint.id), endpoint.id, None, "user:6")
     with pytest.raises(NotFound):
-        await change_webhooks.remove_endpoint(money.charges, endpoint.id, None, "user:6")
+        await change_webhooks.remove_endpoint(money.cells.of(endpoint.id), endpoint.id, None, "user:6")
 
     target, of_vendor = f"webhook_endpoint:{endpoint.id}", {"vendor": str(vendor)}
-    log = await log_of(money)
+    log = await log_of(money, vendor)
     until = log[4][3].pop("previous_until")
     made = {"after": "0", "url": URL, "types": "charge_succeeded,balance_low", "description": "till", "enabled": "true"}
     assert until > "2026"
@@ -66,7 +66,7 @@ async def test_each_change_of_an_endpoint_is_an_entry_of_the_log(money: Money) -
         ("user:6", "delete_webhook_endpoint", target, of_vendor | {"url": OTHER}),
     ]
     assert shown.removeprefix("whsec_") not in str(log)
-    assert (await verify_audit_log(money.charges)).finding is None
+    assert (await verify_audit_log(money.cells.of(vendor))).finding is None
 
 
 async def test_a_replay_is_an_entry_and_an_endpoint_too_many_is_none(money: Money) -> None:
@@ -75,20 +75,20 @@ async def test_a_replay_is_an_entry_and_an_endpoint_too_many_is_none(money: Mone
 
     async def create() -> int:
         made = await change_webhooks.create_endpoint(
-            money.charges, vendor_id=vendor, url=URL, types=(), description="", after=None, secret=stored, actor="user:1"
+            money.cells.of(vendor), vendor_id=vendor, url=URL, types=(), description="", after=None, secret=stored, actor="user:1"
         )
         return made.id
 
     first = await create()
-    await money.charges.transact(lambda connection: connection.execute("UPDATE webhook_endpoints SET delivered_seq = 9"))
-    await change_webhooks.replay_events(money.charges, first, [vendor], 2, 9, "user:5")
+    await money.cells.of(first).transact(lambda connection: connection.execute("UPDATE webhook_endpoints SET delivered_seq = 9"))
+    await change_webhooks.replay_events(money.cells.of(first), first, [vendor], 2, 9, "user:5")
     replayed = ("user:5", "replay_webhook_events", f"webhook_endpoint:{first}", {"vendor": str(vendor), "first": "2", "last": "9"})
-    assert (await log_of(money))[1:] == [replayed]
+    assert (await log_of(money, vendor))[1:] == [replayed]
     for _ in range(change_webhooks.ENDPOINTS_MAX - 1):
         await create()
-    before = len(await log_of(money))
+    before = len(await log_of(money, vendor))
     with pytest.raises(FailedPrecondition):
         await create()
     with pytest.raises(NotFound):
-        await change_webhooks.rotate_secret(money.charges, first, [vendor + 1], stored, "user:8")
-    assert len(await log_of(money)) == before
+        await change_webhooks.rotate_secret(money.cells.of(first), first, [vendor + 1], stored, "user:8")
+    assert len(await log_of(money, vendor)) == before

@@ -86,7 +86,7 @@ async def make_due(money: Money, endpoint: Endpoint) -> None:
             "UPDATE webhook_endpoints SET next_attempt_at = created_at, leased_until = created_at WHERE id = %s", (endpoint.id,)
         )
 
-    await money.charges.transact(work)
+    await money.cells.of(endpoint.id).transact(work)
 
 
 async def test_events_come_in_order_and_signed(money: Money, receiver: Receiver) -> None:
@@ -232,7 +232,7 @@ async def test_after_a_rotation_both_secrets_verify(money: Money, receiver: Rece
     async def age(connection: Connection) -> None:
         await connection.execute("UPDATE webhook_endpoints SET previous_until = created_at WHERE id = %s", (endpoint.id,))
 
-    await money.charges.transact(age)
+    await money.cells.of(endpoint.id).transact(age)
     await charged(money, 1, vendor_id=vendor_id)
     await deliver_events(delivery_of(money), endpoint.id)
     receiver.messages[1].verify(new)
@@ -290,7 +290,7 @@ async def test_a_delivery_killed_at_random_loses_nothing_and_keeps_the_order(mon
 
 
 async def _head(money: Money, vendor_id: int) -> int:
-    async with money.charges.reading() as connection:
+    async with money.cells.of(vendor_id).reading() as connection:
         row = await (await connection.execute("SELECT last_seq FROM event_heads WHERE vendor_id = %s", (vendor_id,))).fetchone()
     assert row is not None
     return int(row[0])
