@@ -21,18 +21,20 @@ class HttpConnection(asyncio.Protocol):
         self.due = 0.0
         """When the request under way was due, on the clock `time.perf_counter`: uvloop's own knows whole milliseconds only."""
 
+        self.busy = False
+        """Whether a request is under way."""
+
         self.waits = False
         """Whether that request asked to be answered only when its charge is final."""
 
         self._answered = answered
         self._transport: asyncio.Transport | None = None
         self._received = bytearray()
-        self._busy = False
 
     def send(self, request: bytes, due: float, waits: bool = False) -> None:
         """Send a request; the one before must have been answered."""
         assert self._transport is not None  # noqa: S101 - only open connections are handed out
-        self.due, self.waits, self._busy = due, waits, True
+        self.due, self.waits, self.busy = due, waits, True
         self._transport.write(request)
 
     def close(self) -> None:
@@ -62,12 +64,12 @@ class HttpConnection(asyncio.Protocol):
             self.open = False
             self.close()
         received.clear()
-        self._busy = False
+        self.busy = False
         self._answered(self, status, body)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Report a request that will not be answered any more."""
         self.open = False
-        if self._busy:
-            self._busy = False
+        if self.busy:
+            self.busy = False
             self._answered(self, BROKEN, b"")
