@@ -2,6 +2,7 @@
 
 from services.vendor_credit.domain.credit_requests import CreditRequest
 from services.vendor_credit.storage import credit_requests, vendors, write_keys
+from shared.audit_log.recording import record_action
 from shared.clock import utc_now
 from shared.database import Connection, Database
 from shared.errors import NotFound
@@ -14,12 +15,20 @@ async def check_credit_request(database: Database, vendor_id: int) -> None:
 
 
 async def submit_credit_request(
-    database: Database, *, vendor_id: int, amount: int, principal: str, key: str, note: str = "", evidence_reference: str = ""
+    database: Database,
+    *,
+    vendor_id: int,
+    amount: int,
+    principal: str,
+    key: str,
+    note: str = "",
+    evidence_reference: str = "",
+    logged_as: str | None = None,
 ) -> tuple[CreditRequest, bool]:
     """Record a pending request once per (principal, key); return it and whether the key had made it before.
 
-    `amount` is in minor units; `note` and `evidence_reference` are the vendor's own words, or empty. Raises NotFound for a missing vendor,
-    IdempotencyKeyReused for a key used with other values.
+    `amount` is in minor units; `note` and `evidence_reference` are the vendor's own words, or empty; `logged_as` is the operator as whose
+    action it is logged, None for anybody else. Raises NotFound for a missing vendor, IdempotencyKeyReused for a key used with other values.
     """
     said = {name: text for name, text in (("note", note), ("evidence_reference", evidence_reference)) if text}
 
@@ -40,6 +49,11 @@ async def submit_credit_request(
             await credit_requests.insert_request(connection, request_id, vendor_id, amount, principal, now, **said)
         request = await credit_requests.get_request(connection, request_id if made_before is None else made_before)
         assert request is not None  # noqa: S101 - written in this transaction, or committed with its key
+        if made_before is None and logged_as is not None:
+            details = {"vendor": vendor_id, "amount": amount, **said}
+            await record_action(
+                connection, now=now, actor=logged_as, action="submit_credit_request", target=f"credit_request:{request_id}", details=details
+            )
         return request, made_before is not None
 
     return await database.transact(work)
