@@ -15,7 +15,7 @@ STATE := $(or $(CHARGING_STATE_DIR),.charging)
 WITH_STACK = test -r $(STATE)/env || { echo "nothing runs in $(STATE): start it with 'make run' in another terminal" >&2; exit 1; }; \
 	caller=$$(export -p); set -a; . $(STATE)/env; eval "$$caller"; set +a;
 
-.PHONY: help release test-upgrade proto-breaking setup run demo test test-faults test-harness test-load test-ha dependency-audit audit archive archive-verify backup restore bench check lint format types \
+.PHONY: help release test-upgrade proto-breaking setup run demo test test-faults test-harness test-load test-ha dependency-audit audit whole-check archive archive-verify backup restore bench check lint format types \
 	proto proto-lint stubs cli psql grpcurl-examples up down clean lock
 
 help: ## show this list
@@ -65,6 +65,9 @@ release: $(STAMP) ## build wheels, source archive, notes, bill of materials and,
 
 audit: $(STAMP) ## check every entry of both services' books in the running stack
 	@$(WITH_STACK) exec $(BIN)/python -m services.customer_charge.audit
+
+whole-check: $(STAMP) ## the same in the running stack at once instead of by day, stopping the accounts whose books are broken
+	@$(WITH_STACK) exec $(BIN)/python -m services.scheduler.check_now
 
 backup: $(STAMP) ## copy the running stack's database whole, under load too; BACKUP_DIR says where, .charging/backups by default
 	@exec $(BIN)/python -m shared.local.backup

@@ -122,4 +122,4 @@ async def test_the_check_finds_a_credit_without_entry(money: Money) -> None:
     forged = ReversalCredit(uuid7_text(), vendor_id, 9)
     async with money.vendors.reading() as connection, connection.transaction(force_rollback=True):
         await reversal_credits.insert_credits(connection, [forged], (await get_vendor(money.vendors, vendor_id)).created_at)
-        assert await reversal_credits.misposted_credits(connection) == [forged.reversal_id]
+        assert await reversal_credits.misposted_credits(connection) == [(forged.reversal_id, forged.vendor_id)]
