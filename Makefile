@@ -66,7 +66,7 @@ release: $(STAMP) ## build wheels, source archive, notes, bill of materials and,
 audit: $(STAMP) ## check every entry of both services' books in the running stack
 	@$(WITH_STACK) exec $(BIN)/python -m services.customer_charge.audit
 
-whole-check: $(STAMP) ## the same in the running stack at once instead of by day, stopping the accounts whose books are broken
+whole-check: $(STAMP) ## check everything in the running stack's books at once, and stop the accounts that are broken
 	@$(WITH_STACK) exec $(BIN)/python -m services.scheduler.check_now
 
 backup: $(STAMP) ## copy the running stack's database whole, under load too; BACKUP_DIR says where, .charging/backups by default
