@@ -31,22 +31,28 @@ def held_commits(admin: Admin) -> Iterator[None]:
 
 
 def terminate_at_commit(stack: Stack) -> None:
-    """Terminate all that waits in COMMIT, among it an ACCEPT and some other, and return when the server tells that it happened to each.
+    """Terminate whatever waits in COMMIT until an ACCEPT and some other were struck, and return when the server has told of each.
 
-    Theirs is committed then, and nobody was told.
+    Theirs is committed then, and nobody was told. So what an ACCEPT leaves to do is there, and is found, even where the load waits for its
+    answers: the other comes by itself.
     """
     log = stack.engines["postgres"].log
     logged_before = log.stat().st_size
+    victims: dict[int, str] = {}
 
     def cut_short() -> set[int]:
         with log.open("rb") as file:
             file.seek(logged_before)
             return {int(line.partition("[")[2].partition("]")[0]) for line in file.read().decode().splitlines() if LOGGED in line}
 
+    def struck_both() -> bool:
+        found = waiting(admin)
+        admin.execute("SELECT pg_terminate_backend(victim) FROM unnest(%s::int[]) AS victim", [list(found)])
+        victims.update(found)
+        return {ACCEPT in query for query in victims.values()} == {True, False}
+
     with psycopg.connect(stack.choices.admin_url, autocommit=True) as admin, held_commits(admin):
-        wait_until(lambda: {ACCEPT in query for query in waiting(admin).values()} == {True, False}, "an ACCEPT and another to wait")
-        victims = waiting(admin)
-        admin.execute("SELECT pg_terminate_backend(victim) FROM unnest(%s::int[]) AS victim", [list(victims)])
+        wait_until(struck_both, "an ACCEPT and another to wait")
         wait_until(lambda: victims.keys() <= cut_short(), "the server to tell of each that its COMMIT was cut short")
 
 
