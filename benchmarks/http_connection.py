@@ -58,6 +58,11 @@ class HttpConnection(asyncio.Protocol):
         end = head_end + 4 + (int(length[1]) if length is not None else 0)
         if len(received) < end:
             return
+        if not self.busy:
+            # Nobody asked: a server tells a connection on which no request came for some seconds that it ends. That is no answer to count.
+            self.open = False
+            self.close()
+            return
         status = int(received[_STATUS])
         body = bytes(received[head_end + 4 : end])
         if _CLOSES.search(received, 0, head_end) is not None:
