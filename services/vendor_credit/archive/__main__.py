@@ -4,7 +4,8 @@
     python -m services.vendor_credit.archive verify --folder /archive
     python -m services.vendor_credit.archive statement 1 2026-01-01T00:00:00Z 2026-02-01T00:00:00Z --folder /archive
 
-`verify` and `statement` need the files and no database. Exits 0 when all is whole, 1 when it is not, 2 when it could not be asked.
+`verify` and `statement` need the files and no database. Exits 0 when all is whole, 1 when it is not, 2 when it could not be asked
+or the month is not over.
 """
 
 import argparse
@@ -16,15 +17,16 @@ from datetime import datetime
 from pathlib import Path
 
 try:
-    from services.vendor_credit.archive.files import BadArchive, Manifest
+    from services.vendor_credit.archive.files import Manifest
 except ImportError:
     raise SystemExit("the archive needs Apache Arrow; install the extra: charging[archive]") from None
-from services.vendor_credit.archive.months import Month
 from services.vendor_credit.archive.statements import archived_statement
 from services.vendor_credit.archive.verifying import verify_archive
 from services.vendor_credit.archive.writing import archive_month
 from services.vendor_credit.domain.ledger import EntryKind
 from services.vendor_credit.settings import VendorCreditSettings
+from shared.archive.errors import BadArchive, NotYet
+from shared.archive.months import Month
 from shared.clock import utc_now
 from shared.database import Database
 from shared.errors import ChargingError
@@ -47,8 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BadArchive as error:
         print(f"BROKEN  {error}", file=sys.stderr)
         return 1
-    except ChargingError as error:
-        print(error.message, file=sys.stderr)
+    except (ChargingError, NotYet) as error:
+        print(error, file=sys.stderr)
         return 2
     return 0
 

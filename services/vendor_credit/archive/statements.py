@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from services.vendor_credit.archive.files import BadArchive, in_period, read_ledgers
-from services.vendor_credit.archive.months import Month
-from services.vendor_credit.archive.verifying import archived_months, entries_of
+from services.vendor_credit.archive.files import in_period, read_ledgers
+from services.vendor_credit.archive.verifying import entries_of
 from services.vendor_credit.domain.ledger import Entry
 from services.vendor_credit.domain.statements import BEGINNING, Balance, Statement, check_period
+from shared.archive.errors import BadArchive
+from shared.archive.folders import archived_months
+from shared.archive.months import Month
 from shared.errors import NotFound
 
 

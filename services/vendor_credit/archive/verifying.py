@@ -4,19 +4,19 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from services.vendor_credit.archive.files import ENTRIES, LEDGERS, BadArchive, Ledger, Manifest, read_entries, read_ledgers, sha256_of
-from services.vendor_credit.archive.months import Month
+from services.vendor_credit.archive.files import ENTRIES, FORMAT, LEDGERS, Ledger, Manifest, read_entries, read_ledgers
 from services.vendor_credit.domain.ledger import ChainCheck, Checkpoint, Entry
+from shared.archive import meetings
+from shared.archive.errors import BadArchive
+from shared.archive.folders import archived_months
+from shared.archive.months import Month
+from shared.documents.chain import GENESIS_HASH
 
 
 def verify_month(folder: Path, month: Month, schema: str) -> Manifest:
     """Check a month's files against its manifest and each ledger entry by entry, and return the manifest. Raises BadArchive."""
-    manifest = Manifest.read(folder)
-    if (manifest.month, manifest.schema) != (str(month), schema):
-        raise BadArchive(f"{folder} holds {manifest.schema} of {manifest.month}")
-    for name, digest in ((ENTRIES, manifest.entries_sha256), (LEDGERS, manifest.ledgers_sha256)):
-        if sha256_of(folder / name) != digest:
-            raise BadArchive(f"{folder / name} was changed: its SHA-256 is not that of the manifest")
+    manifest = Manifest.read(folder, FORMAT)
+    manifest.check(folder, month, schema, entries=manifest.entries_sha256, ledgers=manifest.ledgers_sha256)
     vendors = entries = amounts = balances = 0
     upcoming = chain(read_entries(folder), [None])
     entry = next(upcoming)
@@ -48,19 +48,9 @@ def _compare_end(folder: Path, check: ChainCheck, ledger: Ledger) -> None:
 
 def verify_meeting(before: Path, after: Path) -> None:
     """Check that every ledger goes on in the next month where it ended in this one. Raises BadArchive."""
-    following = {ledger.vendor_id: ledger for ledger in read_ledgers(after)}
-    for ledger in read_ledgers(before):
-        opened = following.get(ledger.vendor_id)
-        if opened is None:
-            raise BadArchive(f"{after}: the ledger of vendor {ledger.vendor_id} is missing")
-        closing = (ledger.closing_seq, ledger.closing_balance, ledger.closing_hash)
-        if (opened.opening_seq, opened.opening_balance, opened.opening_hash) != closing:
-            raise BadArchive(f"{after}: the ledger of vendor {ledger.vendor_id} does not go on where {before} ends")
-
-
-def archived_months(root: Path, schema: str) -> list[Month]:
-    """Return the months that an archive holds of a schema, oldest first."""
-    return sorted(Month.parse(path.parent.name) for path in root.glob(f"[0-9][0-9][0-9][0-9]-[0-9][0-9]/{schema}"))
+    ends = ((each.vendor_id, (each.closing_seq, each.closing_balance, each.closing_hash)) for each in read_ledgers(before))
+    beginnings = ((each.vendor_id, (each.opening_seq, each.opening_balance, each.opening_hash)) for each in read_ledgers(after))
+    meetings.verify_meeting(ends, beginnings, (0, 0, GENESIS_HASH), "vendor", after)
 
 
 def verify_archive(root: Path, schema: str) -> Iterator[Manifest]:

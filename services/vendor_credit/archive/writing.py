@@ -1,7 +1,5 @@
 """Archive one month: close it for every vendor, copy the ledgers to files, and prove the files before they count."""
 
-import os
-import shutil
 from datetime import datetime
 from pathlib import Path
 
@@ -11,16 +9,16 @@ from services.vendor_credit.archive.files import (
     FORMAT,
     LEDGER_COLUMNS,
     LEDGERS,
-    BadArchive,
     Ledger,
     Manifest,
-    TableWriter,
-    sha256_of,
 )
-from services.vendor_credit.archive.months import Month
 from services.vendor_credit.archive.verifying import verify_meeting, verify_month
 from services.vendor_credit.operations.read_statement import read_statement
 from services.vendor_credit.storage import accounts, archived
+from shared.archive.errors import BadArchive, NotYet
+from shared.archive.folders import draft_of
+from shared.archive.months import Month
+from shared.archive.tables import TableWriter, sha256_of
 from shared.database import Database
 
 PAGE = 5_000
@@ -31,26 +29,19 @@ async def archive_month(database: Database, root: Path, month: Month, *, schema:
     """Write a month of every vendor's ledger to `root`/month/schema and return its manifest; an archived month is only verified.
 
     Nothing is removed from the database. The files get their name when they have been read back, found whole, and found equal in number
-    and sum to what the database says of the month when it is asked once more. Raises BadArchive.
+    and sum to what the database says of the month when it is asked once more. Raises NotYet, BadArchive.
     """
     if not month.archivable(now):
-        raise BadArchive(f"{month} is not over, or not for an hour yet")
+        raise NotYet(f"{month} is not over, or not for an hour yet")
     folder = root / str(month) / schema
     if folder.exists():
         return verify_month(folder, month, schema)
-    draft = folder.with_name(f".{schema}.{os.getpid()}")
-    draft.mkdir(parents=True)
-    try:
+    with draft_of(folder) as draft:
         await _write(database, draft, month, schema=schema, now=now)
         manifest = verify_month(draft, month, schema)
         await _compare(database, draft, month, manifest)
         if (following := root / str(month.next()) / schema).exists():
             verify_meeting(draft, following)
-        draft.rename(folder)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
-    _sync_folder(folder.parent)
     return manifest
 
 
@@ -95,12 +86,3 @@ async def _compare(database: Database, draft: Path, month: Month, manifest: Mani
         raise BadArchive(
             f"{draft}: {manifest.entries} entries of {manifest.amount_total} were written, the database has {entries} of {amounts}"
         )
-
-
-def _sync_folder(folder: Path) -> None:
-    """See to it that the new name outlasts a loss of power."""
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
