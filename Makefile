@@ -15,7 +15,7 @@ STATE := $(or $(CHARGING_STATE_DIR),.charging)
 WITH_STACK = test -r $(STATE)/env || { echo "nothing runs in $(STATE): start it with 'make run' in another terminal" >&2; exit 1; }; \
 	caller=$$(export -p); set -a; . $(STATE)/env; eval "$$caller"; set +a;
 
-.PHONY: help release test-upgrade proto-breaking setup run demo test test-faults test-harness test-load test-ha dependency-audit audit backup restore bench check lint format types \
+.PHONY: help release test-upgrade proto-breaking setup run demo test test-faults test-harness test-load test-ha dependency-audit audit whole-check archive archive-verify backup restore bench check lint format types \
 	proto proto-lint stubs cli psql grpcurl-examples up down clean lock
 
 help: ## show this list
@@ -66,11 +66,20 @@ release: $(STAMP) ## build wheels, source archive, notes, bill of materials and,
 audit: $(STAMP) ## check every entry of both services' books in the running stack
 	@$(WITH_STACK) exec $(BIN)/python -m services.customer_charge.audit
 
+whole-check: $(STAMP) ## check everything in the running stack's books at once, and stop the accounts that are broken
+	@$(WITH_STACK) exec $(BIN)/python -m services.scheduler.check_now
+
 backup: $(STAMP) ## copy the running stack's database whole, under load too; BACKUP_DIR says where, .charging/backups by default
 	@exec $(BIN)/python -m shared.local.backup
 
 restore: $(STAMP) ## put the stopped stack's database back to TARGET_TIME from BACKUP_DIR, and audit it
 	@exec $(BIN)/python -m shared.local.restore
+
+archive: $(STAMP) ## write the vendor ledgers of MONTH=2026-01 to Parquet in ARCHIVE_DIR; nothing is removed from the database
+	@$(WITH_STACK) exec $(BIN)/python -m services.vendor_credit.archive write "$(MONTH)" --folder "$(or $(ARCHIVE_DIR),$(STATE)/archive)"
+
+archive-verify: $(STAMP) ## check every month in ARCHIVE_DIR, without a database
+	@exec $(BIN)/python -m services.vendor_credit.archive verify --folder "$(or $(ARCHIVE_DIR),$(STATE)/archive)"
 
 bench: $(STAMP) ## measure, each figure beside the textbook way in the same run
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

@@ -21,18 +21,20 @@ class HttpConnection(asyncio.Protocol):
         self.due = 0.0
         """When the request under way was due, on the clock `time.perf_counter`: uvloop's own knows whole milliseconds only."""
 
+        self.busy = False
+        """Whether a request is under way."""
+
         self.waits = False
         """Whether that request asked to be answered only when its charge is final."""
 
         self._answered = answered
         self._transport: asyncio.Transport | None = None
         self._received = bytearray()
-        self._busy = False
 
     def send(self, request: bytes, due: float, waits: bool = False) -> None:
         """Send a request; the one before must have been answered."""
         assert self._transport is not None  # noqa: S101 - only open connections are handed out
-        self.due, self.waits, self._busy = due, waits, True
+        self.due, self.waits, self.busy = due, waits, True
         self._transport.write(request)
 
     def close(self) -> None:
@@ -56,18 +58,23 @@ class HttpConnection(asyncio.Protocol):
         end = head_end + 4 + (int(length[1]) if length is not None else 0)
         if len(received) < end:
             return
+        if not self.busy:
+            # Nobody asked: a server tells a connection on which no request came for some seconds that it ends. That is no answer to count.
+            self.open = False
+            self.close()
+            return
         status = int(received[_STATUS])
         body = bytes(received[head_end + 4 : end])
         if _CLOSES.search(received, 0, head_end) is not None:
             self.open = False
             self.close()
         received.clear()
-        self._busy = False
+        self.busy = False
         self._answered(self, status, body)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Report a request that will not be answered any more."""
         self.open = False
-        if self._busy:
-            self._busy = False
+        if self.busy:
+            self.busy = False
             self._answered(self, BROKEN, b"")

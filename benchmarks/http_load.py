@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 from benchmarks.charge_requests import batch_requests, charge_requests
 from benchmarks.http_connection import BROKEN, HttpConnection
-from benchmarks.load_plan import LoadPlan, LoadReport, plan_from
+from benchmarks.load_plan import LoadFailed, LoadPlan, LoadReport, plan_from
 from benchmarks.statistics import percentile
 
 HOST = "127.0.0.1"
@@ -68,8 +68,11 @@ class HttpLoad:
         else:
             for _ in range(self._plan.in_flight):
                 self._follow_up()
-        async with asyncio.timeout(self._plan.seconds + ANSWER_SECONDS_MAX):
-            await self._done.wait()
+        try:
+            async with asyncio.timeout(self._plan.seconds + ANSWER_SECONDS_MAX):
+                await self._done.wait()
+        except TimeoutError:
+            raise LoadFailed(f"{self._under_way} calls without an answer: {self._unanswered()}") from None
         ended_at = time.time()
         for connection in self._all:
             connection.close()
@@ -138,6 +141,12 @@ class HttpLoad:
         self._sending = False
         if self._under_way == 0:
             self._done.set()
+
+    def _unanswered(self) -> str:
+        """Describe the calls that wait, by the time since they were due and whether they asked to wait."""
+        now = time.perf_counter()
+        waiting = [connection for connection in self._all if connection.busy]
+        return ", ".join(f"{now - connection.due:.1f} s{' (wait)' if connection.waits else ''}" for connection in waiting[:20]) or "none"
 
     def _report(self, started_at: float, ended_at: float) -> LoadReport:
         spent = resource.getrusage(resource.RUSAGE_SELF)

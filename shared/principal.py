@@ -45,6 +45,11 @@ class Principal:
         return self.role in (Role.OPERATOR, Role.PEER) or vendor_id in self.vendors
 
     @property
+    def logged_as(self) -> str | None:
+        """Return the actor that the audit log names for what the caller does, or None: others' doings are told by their own rows."""
+        return self.subject if self.role is Role.OPERATOR else None
+
+    @property
     def visible_vendors(self) -> list[int] | None:
         """Return the sorted ids the caller is confined to, or None for a caller that sees every vendor."""
         return None if self.role in (Role.OPERATOR, Role.PEER) else sorted(self.vendors)

@@ -24,18 +24,26 @@ SECRET_TEXTS = re.compile(r"(\b(?:Token|Bearer)\s+)[\w.~+/=-]{16,}|(://[^\s:/@]*
 def configure_logging(settings: CommonSettings, service: str) -> None:
     """Write events to standard output, for people or as JSON lines."""
     console = settings.log_format == "console"
+    # Never the variables of a failed function: they hold passwords, tokens and keys. Before `_redact`, which reads what errors say too.
+    exceptions = (
+        structlog.processors.format_exc_info
+        if console
+        else structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+    )
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         _add_call,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S.%f" if console else "iso", utc=not console),
+        exceptions,
         _redact,
     ]
     renderer: structlog.typing.Processor
     if console:
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), pad_event_to=0)
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stdout.isatty(), pad_event_to=0, exception_formatter=structlog.dev.plain_traceback
+        )
     else:
-        shared.append(structlog.processors.dict_tracebacks)
         renderer = structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[*shared, renderer],

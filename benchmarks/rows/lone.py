@@ -2,13 +2,12 @@
 
 from dataclasses import replace
 
+from benchmarks.bare_commit import RATE
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure, Row
 from benchmarks.load_plan import LoadPlan, LoadReport, run_generator
 
 CHARGES = 100
-RATE = 20.0
-"""Charges a second: slow enough that each meets an idle system."""
 
 
 def run_lone_load(plan: LoadPlan) -> LoadReport:

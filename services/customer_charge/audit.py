@@ -1,5 +1,6 @@
 """Check all books and audit logs and print them: `make audit`.
 
+Stops nobody: it names the accounts that the scheduler's check of everything stops, and `make whole-check` at once.
 Exits 0 when they are whole, 1 when they are not, 2 when a side is out of reach.
 """
 
@@ -7,7 +8,7 @@ import asyncio
 import sys
 
 from services.customer_charge.audit_logs import AuditLogs, AuditLogState
-from services.customer_charge.operations.check_books import Books, check_books
+from services.customer_charge.operations.check_books import Books, accounts, check_books, mismatch_findings
 from services.customer_charge.settings import CustomerChargeSettings
 from services.customer_charge.vendor_ledger import VendorCreditClient
 from shared.errors import Unavailable
@@ -63,6 +64,9 @@ def main() -> int:
     findings = books.findings + [finding for log in logs for finding in log.findings]
     for finding in findings:
         print(f"BROKEN  {finding}")
+    for kind, concerned in zip(("vendor", "customer"), accounts([*books.broken, *mismatch_findings(books)]), strict=True):
+        for account_id, finding in sorted(concerned.items()):
+            print(f"CONCERNS  {kind} {account_id}: {finding}")
     whole = not findings and not books.drift
     print("the books are whole" if whole else "THE BOOKS ARE NOT WHOLE")
     return 0 if whole else 1

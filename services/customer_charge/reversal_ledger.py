@@ -33,12 +33,15 @@ class ReversalCreditClient:
         self._ask = ask
 
     async def credit(self, debited: Sequence[PendingReversal]) -> list[Credit]:
-        """Credit each reversal's vendor once and return what became of each, in order. Raises Unavailable; repeatable."""
+        """Credit each reversal's vendor once and return what became of each, in order. Repeatable.
+
+        Raises Unavailable, also for an answer that is not about these reversals in this order: what it says is believed of none of them.
+        """
         request = pb.CreditVendorsRequest(
             credits=[pb.ReversalCredit(reversal_id=each.reversal_id, vendor_id=each.vendor_id, amount=each.amount) for each in debited]
         )
         response = await self._ask(self._stub.CreditVendors(request, timeout=TIMEOUT_SECONDS, metadata=self._metadata()))
-        if len(response.results) != len(debited):
+        if not _answers(debited, response.results):
             raise Unavailable(
                 "the vendor-credit service answered another question",
                 reason="VENDOR_CREDIT_UNAVAILABLE",
@@ -58,6 +61,13 @@ class ReversalCreditClient:
         request = pb.GetReversalCreditsRequest(reversal_ids=reversal_ids)
         response = await self._ask(self._stub.GetReversalCredits(request, timeout=TIMEOUT_SECONDS, metadata=self._metadata()))
         return list(response.credits)
+
+
+def _answers(debited: Sequence[PendingReversal], results: Sequence[pb.CreditResult]) -> bool:
+    """Return whether there is one result for each reversal, in order. A server of an earlier release does not name them."""
+    return len(results) == len(debited) and all(
+        not result.HasField("reversal_id") or result.reversal_id == each.reversal_id for each, result in zip(debited, results, strict=True)
+    )
 
 
 def _credit(result: pb.CreditResult) -> Credit:

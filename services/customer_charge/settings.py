@@ -23,6 +23,9 @@ class CustomerChargeSettings(DatabaseSettings):
     sweep_seconds: Annotated[float, Field(gt=0)] = 1.0
     """How often the sweeper looks for work that no worker was woken for."""
 
+    whole_check_hours: Annotated[float, Field(ge=0, le=8760)] = 24.0
+    """After so many hours the scheduler reads everything in both services' books again, not only what is new; 0: never."""
+
     webhook_encryption_secret: Annotated[SecretStr, Field(min_length=32)] | None = None
     """Encrypts the secrets of webhook endpoints at rest; the same for every process of the service. Unset: webhooks are off."""
 

@@ -19,6 +19,7 @@ from services.customer_charge.settle_watch import SettleWatch
 from services.customer_charge.vendor_ledger import VendorCreditClient
 from services.customer_charge.webhooks.building import build_deliveries
 from services.scheduler.books_check import BooksChecker, BooksMetrics
+from services.scheduler.whole_check import LOOK_SECONDS, WholeChecker
 from services.vendor_credit.event_feed import EventFeedClient
 from services.vendor_credit.operations.expire_credit_requests import expire_credit_requests
 from services.vendor_credit.operations.post_credit import sweep_unposted
@@ -44,7 +45,7 @@ log = structlog.get_logger(SERVICE)
 CHECK_SECONDS = 60
 """Between two checks of the books: what is broken is stopped within about a minute, and a check costs little more than what is new."""
 
-JOBS = ("charges", "reversals", "credit", "credit_requests", "webhooks", "facts", "books", "metrics")
+JOBS = ("charges", "reversals", "credit", "credit_requests", "webhooks", "facts", "books", "whole_books", "metrics")
 
 SHOW_SECONDS = 5
 """Between two readings of what is pending, for the metrics."""
@@ -65,7 +66,7 @@ class SchedulerApp:
             None, vendor_credit.database_url, "vendor_credit", vendor_credit.cells, pool_size=2, application_name=SERVICE
         )
         self._charge_cells = open_cells(
-            self._tracing, customer_charge.database_url, "customer_charge", customer_charge.cells, pool_size=2, application_name=SERVICE
+            self._tracing, customer_charge.database_url, "customer_charge", customer_charge.cells, pool_size=3, application_name=SERVICE
         )
         self._channel = open_channel(customer_charge.vendor_credit_address, customer_charge.tls, client_spans(self._tracing))
         self._feed_channel = open_channel(customer_charge.customer_charge_address, customer_charge.tls)
@@ -133,6 +134,7 @@ class SchedulerApp:
             await self._guarded("metrics", checker.show)
 
         self._scheduler.add_job(check, "interval", seconds=CHECK_SECONDS)
+        self._add_whole_check(ledger, customer_charge.whole_check_hours)
         self._scheduler.add_job(show, "interval", seconds=SHOW_SECONDS)
         # A job for each cell: one that does not answer holds up no other.
         for cell, job in product(range(len(self._charge_cells)), (sweep, sweep_back, deliver)):
@@ -140,6 +142,15 @@ class SchedulerApp:
         self._scheduler.add_job(post, "interval", seconds=customer_charge.sweep_seconds)
         self._scheduler.add_job(expire, "interval", seconds=EXPIRY_SECONDS)
         self._scheduler.add_job(relay, "interval", seconds=customer_charge.sweep_seconds)
+
+    def _add_whole_check(self, ledger: VendorCreditClient, hours: float) -> None:
+        whole = WholeChecker(self._vendor_cells, self._charge_cells, ledger, hours, f"{PEER_PREFIX}{SERVICE}")
+
+        async def check_everything() -> None:
+            await self._guarded("whole_books", whole.run_if_due)
+
+        if hours:
+            self._scheduler.add_job(check_everything, "interval", seconds=LOOK_SECONDS)
 
     async def start(self) -> None:
         """Connect and begin."""

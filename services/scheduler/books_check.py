@@ -35,7 +35,7 @@ class BooksMetrics:
 
         self._gauges: Mapping[str, Gauge] = {
             "drift": gauge("drift", "Amounts that one side of the books has and the other has not, in minor units; must be 0."),
-            "findings": gauge("findings", "Broken invariants that the last check found; must be 0."),
+            "findings": gauge("findings", "Broken invariants that the last checks found, of each minute and of everything; must be 0."),
             "stopped_vendors": gauge("stopped_vendors", "Vendors that are stopped because their books were found broken; must be 0."),
             "stopped_customers": gauge("stopped_customers", "Customers that are stopped because their books were found broken; must be 0."),
             "pending_charges": gauge("pending_charges", "Charges that are not final."),
@@ -45,6 +45,7 @@ class BooksMetrics:
         }
         self._oldest = gauge("oldest_pending_seconds", "Age of the oldest charge or reversal that is not final, in seconds.")
         self._checked_at = gauge("last_check_timestamp_seconds", "When the last check ended, in seconds since 1970.")
+        self._whole_checked_at = gauge("last_whole_check_timestamp_seconds", "When the last check of everything ended, since 1970.")
 
     def show(self, state: BooksState) -> None:
         """Show the state of the books."""
@@ -54,6 +55,8 @@ class BooksMetrics:
         self._oldest.set(max(state.oldest_pending_ms, state.oldest_pending_reversal_ms) / 1000)
         if state.checked_at is not None:
             self._checked_at.set(state.checked_at.timestamp())
+        if state.whole_checked_at is not None:
+            self._whole_checked_at.set(state.whole_checked_at.timestamp())
 
 
 @dataclass(slots=True)

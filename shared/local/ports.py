@@ -2,12 +2,15 @@
 
 import secrets
 import socket
+import time
 
 LOOPBACK = "127.0.0.1"
 
 
 PICKED_FROM = range(10_240, 32_768)
 """Below the ports that Linux gives to outgoing connections: one of those could be taken by any client before a server binds it."""
+
+POLL_SECONDS = 0.2
 
 _given: set[int] = set()
 
@@ -31,6 +34,27 @@ def port_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def listened_on(port: int) -> bool:
+    """Return whether some program accepts connections on the port."""
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex((LOOPBACK, port)) == 0
+
+
+def freed(port: int, seconds: float) -> bool:
+    """Wait up to so many seconds for a port that nobody listens on; return whether it is free.
+
+    The documented ports lie among those that Linux gives to outgoing connections: any client may hold one for as long as it is connected,
+    and for a minute after.
+    """
+    until = time.monotonic() + seconds
+    while not port_free(port):
+        if listened_on(port) or time.monotonic() >= until:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
 
 
 def port_near(preferred: int) -> int:

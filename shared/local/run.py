@@ -17,7 +17,7 @@ from shared.local.engine import EngineFailed
 from shared.local.env_file import keep_secrets
 from shared.local.folder_lock import FolderInUse, FolderLock
 from shared.local.follow_logs import LogFollower
-from shared.local.ports import port_free
+from shared.local.ports import freed, listened_on, port_free
 from shared.local.stack import Stack, StackFailed
 from shared.local.state_folder import state_folder
 from shared.local.supervision import SupervisionFailed
@@ -40,6 +40,9 @@ FAILURES = (
     psycopg.Error,
 )
 """What may keep a stack from starting; each says why in a sentence."""
+
+LINGER_SECONDS_MAX = 65.0
+"""A closed connection holds its port for a minute on Linux."""
 
 
 class _StopAsked(Exception):
@@ -109,10 +112,13 @@ def _stop_on_signals() -> None:
 
 
 def _refuse_taken_ports(choices: Choices) -> None:
+    ports = {name: choices.ports[name] for name in SERVER_PORTS}
+    if lingering := [str(port) for port in ports.values() if not port_free(port) and not listened_on(port)]:
+        print(f"port {', '.join(lingering)} is still held by a connection of some client; waiting up to a minute for it", flush=True)
     taken = [
-        f"port {choices.ports[name]} is taken by another program: set {name} to a free one"
-        for name in SERVER_PORTS
-        if not port_free(choices.ports[name])
+        f"port {port} is taken by another program: set {name} to a free one"
+        for name, port in ports.items()
+        if not freed(port, LINGER_SECONDS_MAX)
     ]
     if taken:
         raise BadChoice("; ".join(taken))

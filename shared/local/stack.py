@@ -35,7 +35,8 @@ from shared.peer_keys import write_peer_keys
 from shared.tls.clients import open_http, pinned
 
 POLL_SECONDS = 0.05
-READY_SECONDS_MAX = 60.0
+READY_SECONDS_MAX = 120.0
+"""Longer than the minute for which a closed connection of some client may hold a server's port."""
 
 
 class StackFailed(Exception):

@@ -169,25 +169,34 @@ class Stack:
         return self.tokens[name]
 
     async def call(
-        self, method: str, request: Message | bytes, token: str = "", *, metadata: Sequence[tuple[str, str]] = (), home: str = ""
+        self,
+        method: str,
+        request: Message | bytes,
+        token: str = "",
+        *,
+        metadata: Sequence[tuple[str, str]] = (),
+        home: str = "",
+        timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> Reply:
         """Call a method by its full name, directly at the server where it lives. `home` names another server."""
         home = home or next(service for package, service in HOMES.items() if method[1:].startswith(package))
         sent = [*metadata, ("authorization", f"Token {token}")] if token else list(metadata)
         content = request if isinstance(request, bytes) else request.SerializeToString()
         if METHODS[method].server_streaming:
-            return await self._first_of_stream(method, content, sent, home)
+            return await self._first_of_stream(method, content, sent, home, timeout_seconds)
         send: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self.channels[home].unary_unary(method)
-        pending = send(content, metadata=sent, timeout=TIMEOUT_SECONDS)
+        pending = send(content, metadata=sent, timeout=timeout_seconds)
         try:
             answer = await pending
         except grpc.aio.AioRpcError as error:
             return reply_of(error)
         return Reply(grpc.StatusCode.OK, content=answer, trailers=dict(await pending.trailing_metadata()))
 
-    async def _first_of_stream(self, method: str, content: bytes, metadata: Sequence[tuple[str, str]], home: str) -> Reply:
+    async def _first_of_stream(
+        self, method: str, content: bytes, metadata: Sequence[tuple[str, str]], home: str, timeout_seconds: float
+    ) -> Reply:
         """Open a stream and return its first message, or how it failed."""
-        stream = self.channels[home].unary_stream(method)(content, metadata=metadata, timeout=TIMEOUT_SECONDS)
+        stream = self.channels[home].unary_stream(method)(content, metadata=metadata, timeout=timeout_seconds)
         try:
             return Reply(grpc.StatusCode.OK, content=await stream.read())
         except grpc.aio.AioRpcError as error:

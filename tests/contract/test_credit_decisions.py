@@ -74,6 +74,18 @@ async def test_the_first_of_two_approvals_says_that_a_second_is_awaited(office: 
     assert "expires_at" not in confirmed
 
 
+async def test_nobody_approves_what_they_submitted(office: Stack) -> None:
+    """An operator who asks for credit in a vendor's name is refused as its approver, and nothing changed; another one approves it."""
+    body = {"requester": 1, "amount": 10}
+    made = (await office.send("POST", "/api/vendor/submit-request/", office.tokens["olga"], body)).json()["data"]
+    before = office.fingerprint()
+    refused = await approved(office, made["id"], office.tokens["olga"])
+    assert (refused.status_code, refused.json()["reason"]) == (409, "FOUR_EYES")
+    assert office.fingerprint() == before
+    assert (await approved(office, made["id"], office.tokens["oscar"])).status_code == 202
+    assert (await read(office, made["id"], "olga"))["decided_by"] == f"user:{office.user_ids['oscar']}"
+
+
 async def test_a_request_tells_until_when_it_waits(office: Stack) -> None:
     """Seven days by this deployment's setting."""
     made = await submitted(office, 5)

@@ -1,17 +1,24 @@
-"""A stand-in for the vendor-credit service that passes everything on to the real one, and lies about debits on command."""
+"""A stand-in for the vendor-credit service that passes everything on to the real one, and lies about debits and credits on command."""
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
 import grpc
+from charging.vendor_credit.v1 import reversal_credit_pb2
 from charging.vendor_credit.v1 import vendor_credit_pb2 as pb
 
 from shared.local.ports import LOOPBACK
+from tests.faults.credit_lies import CREDIT_LIES
 
 DEBIT = "/charging.vendor_credit.v1.DebitService/DebitVendors"
+CREDIT = "/charging.vendor_credit.v1.ReversalCreditService/CreditVendors"
+ANSWERS: dict[str, Any] = {DEBIT: pb.DebitVendorsResponse, CREDIT: reversal_credit_pb2.CreditVendorsResponse}
+"""What is lied about, and what the truth about it is told in."""
+
 THREADS = 8
 SLOW_SECONDS = 1.5
 STRANGER = "00000000-0000-7000-8000-000000000000"
@@ -72,20 +79,26 @@ def slow(answer: Answer) -> bytes:
     return answer.SerializeToString()
 
 
-LIES: tuple[Callable[[Answer], bytes], ...] = (short, swapped, strangers, undecided, beyond, old_form, garbage, slow)
+DEBIT_LIES: tuple[Callable[[Answer], bytes], ...] = (short, swapped, strangers, undecided, beyond, old_form, garbage, slow)
+
+Lie = Callable[[Any], bytes | None]
+"""Returns what is sent in place of an answer; None where this answer is too small for the lie, which then waits for a larger one."""
+
+LIES: tuple[tuple[str, Lie], ...] = (*((DEBIT, lie) for lie in DEBIT_LIES), *((CREDIT, lie) for lie in CREDIT_LIES))
+"""Every lie, with what it is about."""
 
 
 class Liar(grpc.GenericRpcHandler):
-    """The stand-in in front of `target`. `lie` is told instead of the truth; with `twice` each debit is asked for twice.
+    """The stand-in in front of `target`. `lies` are told in place of the truth, by method; `twice` asks for all twice.
 
-    With `fail`, debits are done and their answers replaced by that status.
+    With `fail`, debits and credits are done and their answers replaced by that status. `told` counts both, by method.
     """
 
     def __init__(self, target: str) -> None:
-        self.lie: Callable[[Answer], bytes] | None = None
+        self.lies: dict[str, Lie] = {}
         self.twice = False
         self.fail: grpc.StatusCode | None = None
-        self.told = 0
+        self.told: Counter[str] = Counter()
         self._target = target
         self._server: Any = None
         self._channel: Any = None
@@ -108,7 +121,7 @@ class Liar(grpc.GenericRpcHandler):
 
     def be_honest(self) -> None:
         """Tell the truth from now on."""
-        self.lie, self.twice, self.fail = None, False, None
+        self.lies, self.twice, self.fail = {}, False, None
 
     def service(self, handler_call_details: Any) -> Any:
         """Serve any unary method, bytes in, bytes out."""
@@ -118,17 +131,20 @@ class Liar(grpc.GenericRpcHandler):
         def forward(request: bytes, context: Any) -> bytes:
             try:
                 answer = self._ask(method, request, metadata, context)
-                if method == DEBIT and self.twice:
+                if method in ANSWERS and self.twice:
                     answer = self._ask(method, request, metadata, context)
             except grpc.RpcError as error:
                 context.set_trailing_metadata(error.trailing_metadata() or ())  # type: ignore[attr-defined]
                 context.abort(error.code(), error.details())  # type: ignore[attr-defined]
-            if method == DEBIT and self.fail is not None:
-                self.told += 1
+            if method in ANSWERS and self.fail is not None:
+                self.told[method] += 1
                 context.abort(self.fail, "a lie")
-            if method == DEBIT and self.lie is not None:
-                self.told += 1
-                return self.lie(Answer.FromString(answer))
+            if (lie := self.lies.get(method)) is not None:
+                told = lie(ANSWERS[method].FromString(answer))
+                if told is None:
+                    context.abort(grpc.StatusCode.UNAVAILABLE, "not enough to lie about")
+                self.told[method] += 1
+                return told
             return answer
 
         return grpc.unary_unary_rpc_method_handler(forward)

@@ -20,6 +20,7 @@ from services.customer_charge.audit_logs import AuditLogs
 from services.customer_charge.settings import CustomerChargeSettings
 from services.customer_charge.vendor_ledger import VendorCreditClient
 from services.scheduler.books_check import BooksChecker, BooksMetrics
+from services.scheduler.whole_check import WholeChecker
 from services.vendor_credit.operations.expire_credit_requests import expire_credit_requests
 from services.vendor_credit.settings import VendorCreditSettings
 from shared import clock
@@ -52,8 +53,8 @@ AHEAD = timedelta(minutes=5)
 """Charges younger than two minutes are left to the next check: for this one all that exist are older."""
 
 
-async def check_once() -> None:
-    """Do what is done each minute."""
+async def check_once(*, whole: bool) -> None:
+    """Do what is done each minute; with `whole` check everything then."""
     vendor_settings, charge_settings = load_settings(VendorCreditSettings), load_settings(CustomerChargeSettings)
     arm(charge_settings, CHECK)
     clock.shift_by(lambda: AHEAD)
@@ -74,6 +75,8 @@ async def check_once() -> None:
                 try:
                     await expire_credit_requests(vendors, days=vendor_settings.credit_request_expiry_days, actor=ACTOR, now=utc_now())
                     await checker.run_once()
+                    if whole:
+                        await WholeChecker(vendors, charges, ledger, charge_settings.whole_check_hours, ACTOR).run_once()
                 except Unavailable:
                     if turn == TURNS_MAX:
                         raise
@@ -95,7 +98,7 @@ def die_at(folder: CrashFolder, point: str, admin_url: str) -> str:
     if not child:
         signal.alarm(CHILD_SECONDS_MAX)
         try:
-            asyncio.run(check_once())
+            asyncio.run(check_once(whole=point.startswith("check_whole")))
         except BaseException as error:
             print(f"{point}: {type(error).__name__}: {error}", flush=True)
             os._exit(2)

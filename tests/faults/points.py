@@ -103,8 +103,9 @@ CHECKED = [
     call("VerifyVendorAuditLog", CHECK),
     call("VerifyIdentityAuditLog", CHECK),
     commit("finish_check", CHECK),
+    commit("check_whole", CHECK),
 ]
-"""What is done each minute."""
+"""What is done each minute, and the check of everything."""
 
 CHECKED_AND_BROKEN = [
     call("GetReversalCredits", CHECK),

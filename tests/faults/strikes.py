@@ -1,10 +1,13 @@
 """Single blows: each returns once the fault is over, or once its victim's successor lives."""
 
+import contextlib
 import os
 import signal
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+
+import psutil
 
 from shared.local.stack import Stack
 from tests.support import wait_until
@@ -25,14 +28,24 @@ def kill(stack: Stack, name: str, number: signal.Signals = signal.SIGKILL) -> No
 @contextmanager
 def frozen(stack: Stack, *names: str) -> Iterator[None]:
     """Freeze processes or engines for a while: they hold what they held, say nothing, and then go on as if nothing had been."""
-    pids = [stack.engines[name].pid if name in stack.engines else stack.pids()[name] for name in names]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    stopped: list[int] = []
     try:
+        for name in names:
+            _stop(stack.engines[name].pid if name in stack.engines else stack.pids()[name], stopped)
         yield
     finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+        for pid in stopped:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+def _stop(pid: int, stopped: list[int]) -> None:
+    """Stop a process, and then its children, of which there are no new ones now: PostgreSQL works in them."""
+    with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
+        os.kill(pid, signal.SIGSTOP)
+        stopped.append(pid)
+        for child in psutil.Process(pid).children():
+            _stop(child.pid, stopped)
 
 
 def freeze(stack: Stack, names: Iterable[str], seconds: float) -> None:

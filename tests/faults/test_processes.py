@@ -1,5 +1,7 @@
-"""Any process may be killed or frozen at any moment: what was promised holds. Those that are told to leave: tests/system/test_drain.py."""
+"""Any process may be killed, told to leave or frozen at any moment: what was promised holds. How they leave: tests/system/test_drain.py."""
 
+import math
+import signal
 from pathlib import Path
 from random import Random
 
@@ -30,12 +32,25 @@ def test_killing_each_of_them_under_load_breaks_no_promise(stack: Stack, office:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_freezing_each_of_them_under_load_breaks_no_promise(stack: Stack, office: Office, server_folder: Path, seed: int) -> None:
-    """SIGSTOP for longer than any lease, two at a time; each then goes on with what it believed before."""
-    victims = Random(seed).sample([*PROCESSES, "broker", "cache"], len(PROCESSES) + 2)
-    strikes = len(victims) // FROZEN_AT_ONCE
+def test_telling_each_of_them_to_leave_under_load_breaks_no_promise(stack: Stack, office: Office, server_folder: Path, seed: int) -> None:
+    """SIGTERM for every process and engine, in an order that the seed chooses. PostgreSQL gets SIGINT: it would wait for clients."""
+    victims = Random(seed).sample([*PROCESSES, *ENGINES], len(PROCESSES) + len(ENGINES))
 
     def strike() -> None:
-        freeze(stack, [victims.pop() for _ in range(FROZEN_AT_ONCE)], FROZEN_SECONDS)
+        victim = victims.pop()
+        kill(stack, victim, signal.SIGINT if victim == "postgres" else signal.SIGTERM)
+
+    history = server_folder / f"leave-{seed}.jsonl"
+    play(stack, office, strike, seed=seed, history=history, charges=len(victims) * 30, strikes=len(victims))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_freezing_each_of_them_under_load_breaks_no_promise(stack: Stack, office: Office, server_folder: Path, seed: int) -> None:
+    """SIGSTOP for longer than any lease, two at a time; each then goes on with what it believed before. PostgreSQL with all back ends."""
+    victims = Random(seed).sample([*PROCESSES, *ENGINES], len(PROCESSES) + len(ENGINES))
+    strikes = math.ceil(len(victims) / FROZEN_AT_ONCE)
+
+    def strike() -> None:
+        freeze(stack, [victims.pop() for _ in range(min(FROZEN_AT_ONCE, len(victims)))], FROZEN_SECONDS)
 
     play(stack, office, strike, seed=seed, history=server_folder / f"freeze-{seed}.jsonl", charges=strikes * 100, strikes=strikes)

@@ -103,6 +103,7 @@ class LocalVendorLedger:
             debited_total=report.totals.debited_total,
             reversed_total=report.totals.reversed_total,
             findings=report.findings,
+            broken_vendors=[vendor_credit_pb2.BrokenVendor(vendor_id=vendor_id, finding=finding) for vendor_id, finding in report.broken],
         )
 
     async def list_debits(self, after: str, limit: int, until: str = LAST_ID) -> vendor_credit_pb2.ListDebitsResponse:

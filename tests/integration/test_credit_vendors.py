@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+from charging.vendor_credit.v1 import reversal_credit_pb2 as pb
 
 from services.vendor_credit.domain.ledger import MAX_BALANCE
 from services.vendor_credit.domain.reversals import CreditOutcome, CreditResult, ReversalCredit
+from services.vendor_credit.handlers.reversal_credits import ReversalCreditServicer
 from services.vendor_credit.operations.audit_ledgers import verify_ledgers
 from services.vendor_credit.operations.credit_vendors import credit_vendors
 from services.vendor_credit.operations.read_reversal_credits import get_credits, list_credits
@@ -43,6 +46,19 @@ async def test_a_credit_raises_the_balance_by_an_entry_that_names_the_reversal(m
     assert await balance(money, vendor_id) == 130
     newest, _ = await list_entries(money.vendors, vendor_id, before_seq=100, start=None, stop=None, limit=10)
     assert (newest.kind, newest.amount, newest.reference) == (3, 30, due.reversal_id)
+
+
+async def test_each_result_names_the_reversal_it_is_of(money: Money) -> None:
+    """Whatever became of it: credited, credited before, another amount, or not possible."""
+    vendor_id = await money.vendor()
+    due = [pb.ReversalCredit(reversal_id=uuid7_text(), vendor_id=vendor_id, amount=amount) for amount in (1, 2)]
+    mismatch = pb.ReversalCredit(reversal_id=due[0].reversal_id, vendor_id=vendor_id, amount=3)
+    missing = pb.ReversalCredit(reversal_id=uuid7_text(), vendor_id=987_654_321, amount=1)
+    asked = [*due, mismatch, due[1], missing]
+    context: Any = None  # looked at by nobody here
+    answer = await ReversalCreditServicer(money.vendors).CreditVendors(pb.CreditVendorsRequest(credits=asked), context)
+    assert [result.reversal_id for result in answer.results] == [each.reversal_id for each in asked]
+    assert [result.outcome for result in answer.results] == [1, 1, 2, 1, 3]
 
 
 async def test_asking_again_is_answered_the_same_and_credits_nothing(money: Money) -> None:
@@ -106,4 +122,4 @@ async def test_the_check_finds_a_credit_without_entry(money: Money) -> None:
     forged = ReversalCredit(uuid7_text(), vendor_id, 9)
     async with money.vendors.of(vendor_id).reading() as connection, connection.transaction(force_rollback=True):
         await reversal_credits.insert_credits(connection, [forged], (await get_vendor(money.vendors, vendor_id)).created_at)
-        assert await reversal_credits.misposted_credits(connection) == [forged.reversal_id]
+        assert await reversal_credits.misposted_credits(connection) == [(forged.reversal_id, forged.vendor_id)]

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import threading
 import time
 from collections import Counter
@@ -24,14 +23,12 @@ from tests.faults.client import PATIENCE_SECONDS, PAUSE_SECONDS, passing
 from tests.faults.facts import count_unsettled
 from tests.support import wait_until
 from tests.system.office import Office, Partner, async_caller
+from tests.system.replacing import replace
 from tests.system.stacks import audit, count, new_stack
 
 PER_SECOND = 60.0
 CALLERS = 8
 CREDIT = 1_000_000
-SERVES = ("serving", "working")
-"""What servers and workers log once they are ready."""
-
 EVERY_PROCESS = bool(os.environ.get("EVERY_PROCESS"))
 """Whether the twins are replaced too, which takes twice as long; else one of each kind, beside its twin that stays."""
 
@@ -121,16 +118,6 @@ def doubled(server_folder: Path) -> Iterator[Stack]:
     """Give a stack with two processes of everything but the scheduler."""
     with new_stack(server_folder / "rolling", {"CHARGING_PROCESSES": "2"}) as stack:
         yield stack
-
-
-def replace(stack: Stack, name: str) -> float:
-    """End a process by SIGTERM, and return how many seconds later its successor serves."""
-    log = stack.supervision.log_of(name)
-    seen, began = log.stat().st_size, time.monotonic()
-    pid = stack.kill(name, signal.SIGTERM)
-    wait_until(lambda: stack.pids().get(name, pid) != pid, f"a successor of {name}", seconds=30)
-    wait_until(lambda: any(word in log.read_text()[seen:] for word in SERVES), f"{name} to serve", seconds=30)
-    return time.monotonic() - began
 
 
 def test_no_call_fails_while_every_process_is_replaced(doubled: Stack) -> None:

@@ -1,11 +1,8 @@
-"""The dashboard, the alerts and their pages hang together; whether their metrics exist is asked in tests/contract/test_metrics.py."""
+"""The alerts and their pages hang together; whether their metrics exist is asked in tests/contract/test_metrics.py."""
 
-import json
 import re
 import shutil
 import subprocess
-import sys
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +18,6 @@ SEVERITIES = {"page", "ticket"}
 def rules() -> list[dict[str, Any]]:
     """Return every alert."""
     return [rule for group in yaml.safe_load((FOLDER / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
-
-
-def panels() -> list[dict[str, Any]]:
-    """Return every panel of the dashboard, rows too."""
-    found: list[dict[str, Any]] = json.loads((FOLDER / "dashboard.json").read_text())["panels"]
-    return found
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
@@ -75,41 +66,6 @@ def test_promtool_agrees(arguments: tuple[str, ...]) -> None:
         pytest.skip("promtool is not here")
     outcome = subprocess.run([program, *arguments], cwd=FOLDER, capture_output=True, text=True, check=False)  # noqa: S603 - our own rules
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
-
-
-def test_the_dashboard_is_what_its_script_writes() -> None:
-    """People change the script."""
-    command = [sys.executable, "-c", "import runpy; print(runpy.run_path('scripts/grafana_dashboard.py')['text'](), end='')"]
-    written = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout  # noqa: S603 - our own script
-    assert written == (FOLDER / "dashboard.json").read_text()
-
-
-def test_the_dashboard_is_one_that_grafana_reads() -> None:
-    """What its schema asks for: numbered panels that do not overlap, each with queries on the chosen source."""
-    document = json.loads((FOLDER / "dashboard.json").read_text())
-    assert {"uid", "title", "schemaVersion", "panels", "templating", "time", "refresh"} <= document.keys()
-    assert [variable["type"] for variable in document["templating"]["list"]] == ["datasource"]
-    shown = panels()
-    assert len({panel["id"] for panel in shown}) == len(shown)
-    for panel in shown:
-        assert panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24
-        if panel["type"] == "row":
-            continue
-        assert panel["type"] in {"timeseries", "stat"}
-        assert panel["description"]
-        letters = [target["refId"] for target in panel["targets"]]
-        assert letters == sorted(set(letters))
-        assert all(target["datasource"] == panel["datasource"] == {"type": "prometheus", "uid": "${source}"} for target in panel["targets"])
-    assert not any(_overlap(one["gridPos"], other["gridPos"]) for one, other in combinations(shown, 2))
-
-
-def _overlap(one: dict[str, int], other: dict[str, int]) -> bool:
-    return (
-        one["x"] < other["x"] + other["w"]
-        and other["x"] < one["x"] + one["w"]
-        and one["y"] < other["y"] + other["h"]
-        and other["y"] < one["y"] + one["h"]
-    )
 
 
 def test_the_scrape_configurations_name_every_process() -> None:

@@ -77,3 +77,26 @@ def test_secrets_are_hidden_wherever_they_stand(capsys: pytest.CaptureFixture[st
     assert ours["url"] == "postgresql://charging_gateway:***@127.0.0.1:5432/charging"
     assert ours["headers"]["inner"] == [{"password": "***"}]
     assert theirs["event"].endswith("with Bearer ***")
+
+
+def fail_with(password: str) -> None:
+    """Fail while a secret is at hand, with an error that names another one."""
+    raise RuntimeError(f"no way with {len(password)} characters to redis://:geheim@127.0.0.1:6379/0")
+
+
+@pytest.mark.usefixtures("logging_restored")
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_traceback_shows_no_variables_and_no_secret_of_its_error(capsys: pytest.CaptureFixture[str], form: str) -> None:
+    """Where it failed and why, from us and from libraries; what the failed functions had in hand stays there."""
+    configure_logging(CommonSettings(log_format=form), "tests")
+    password = "correct horse battery"
+    try:
+        fail_with(password)
+    except RuntimeError:
+        structlog.get_logger().exception("ours")
+        logging.getLogger("some.library").exception("theirs")
+    written = capsys.readouterr().out
+    assert password not in written
+    assert "geheim" not in written
+    assert written.count("no way with 21 characters to redis://:***@127.0.0.1:6379/0") == 2
+    assert written.count("fail_with") >= 2

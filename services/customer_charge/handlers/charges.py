@@ -101,7 +101,9 @@ class ChargeServicer(customer_charge_pb2_grpc.ChargeServiceServicer):
     async def ResolveCharge(self, request: pb.ResolveChargeRequest, context: Context) -> pb.ResolveChargeResponse:
         """Return the charge of a key, final if that was waited for, or seal the key."""
         await self._acceptor.require_vendor(request.vendor_id)
-        charge = await resolve_charge(self._cells.of(request.vendor_id), request.vendor_id, request.idempotency_key)
+        charge = await resolve_charge(
+            self._cells.of(request.vendor_id), request.vendor_id, request.idempotency_key, logged_as=current_call().caller.logged_as
+        )
         if charge is not None and request.wait_seconds and charge.state == ChargeState.ACCEPTED:
             charge = await self._final(charge, request.wait_seconds, current_call())
         return pb.ResolveChargeResponse(data=resolved_message(charge))

@@ -26,7 +26,9 @@ class CustomerServicer(customer_charge_pb2_grpc.CustomerServiceServicer):
     async def CreateCustomer(self, request: pb.CreateCustomerRequest, context: Context) -> pb.CreateCustomerResponse:
         """Create or find a customer."""
         caller = current_call().caller
-        customer = await create_customer(self._cells, request.phone_number, sorted(caller.vendors), caller.visible_vendors)
+        customer = await create_customer(
+            self._cells, request.phone_number, sorted(caller.vendors), caller.visible_vendors, logged_as=caller.logged_as
+        )
         return pb.CreateCustomerResponse(data=customer_message(customer, whole=caller.role is Role.OPERATOR))
 
     async def GetCustomer(self, request: pb.GetCustomerRequest, context: Context) -> pb.GetCustomerResponse:

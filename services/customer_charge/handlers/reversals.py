@@ -46,7 +46,7 @@ class ReversalServicer(reversal_pb2_grpc.ReversalServiceServicer):
         if request.dry_run:
             await preview_reversal(self._cells, order, caller.visible_vendors)
             return pb.ReverseChargeResponse(status=pb.REVERSAL_STATE_VALIDATED)
-        accepted = await reverse_charge(self._cells, order, caller.visible_vendors)
+        accepted = await reverse_charge(self._cells, order, caller.visible_vendors, logged_as=caller.logged_as)
         if accepted.replayed:
             call.mark_replayed()
         reversal = accepted.reversal

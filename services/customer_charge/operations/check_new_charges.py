@@ -81,7 +81,10 @@ async def check_new_charges(
 
 
 async def _frontier(cells: Cells, before: datetime) -> str:
-    """Return the id up to which every charge is final."""
+    """Return the id up to which every charge is final or set aside.
+
+    One set aside does not hold the rest back: the checkpoint passes it, and once it is released the check of everything matches it.
+    """
     oldest = await own_facts.oldest_pending_charge(cells)
     latest = first_id_at(before)
     return latest if oldest is None else min(latest, id_before(oldest))

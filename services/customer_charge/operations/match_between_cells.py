@@ -9,6 +9,7 @@ from operator import attrgetter
 
 from services.customer_charge.domain.charge_ids import FIRST_ID
 from services.customer_charge.domain.charges import ChargeState
+from services.customer_charge.domain.findings import Finding
 from services.customer_charge.domain.ledger import EntryKind
 from services.customer_charge.domain.reversals import ReversalState
 from services.customer_charge.storage import charge_facts, entry_facts, placement, reversal_facts
@@ -19,26 +20,33 @@ from shared.database import Database
 PAGE = 5_000
 
 
-async def match_between_cells(cells: Cells) -> list[str]:
-    """Check every entry and the place of every row; return one sentence for each that is wrong. Raises Unavailable."""
-    found: list[str] = []
+async def match_between_cells(cells: Cells) -> list[Finding]:
+    """Check every entry and the place of every row; return what is wrong, entries with their customer. Raises Unavailable."""
+    found: list[Finding] = []
     for number, database in enumerate(cells):
         async with database.reading() as connection:
             rows = await placement.misplaced(connection, number, len(cells))
-        found += [f"{row}: it is in cell {number}, where it does not belong" for row in rows]
+        found += [Finding(f"{row}: it is in cell {number}, where it does not belong") for row in rows]
         for kind in EntryKind:
             found += await _match_entries(cells, database, kind)
     return found
 
 
-async def _match_entries(cells: Cells, database: Database, kind: EntryKind) -> list[str]:
-    found: list[str] = []
+async def _match_entries(cells: Cells, database: Database, kind: EntryKind) -> list[Finding]:
+    found: list[Finding] = []
     after = FIRST_ID
     while True:
         async with database.reading() as connection:
             page = await entry_facts.list_entries(connection, kind, after=after, limit=PAGE)
         wrong = await _unexplained(cells, kind, page)
-        found += [f"{kind.name.lower()} {entry.reference}: its state and its customer entry disagree" for entry in wrong]
+        found += [
+            Finding(
+                f"{kind.name.lower()} {entry.reference}: its state and its customer entry disagree",
+                customer_id=entry.customer_id,
+                subject=entry.reference,
+            )
+            for entry in wrong
+        ]
         if len(page) < PAGE:
             return found
         after = page[-1].reference

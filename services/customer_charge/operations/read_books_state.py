@@ -1,10 +1,11 @@
-"""Read what is pending and stopped now, and what the check of each minute found last: at once, however large the books are."""
+"""Read what is pending and stopped now, and what the checks found last: at once, however large the books are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.customer_charge.storage import books_check, pending_charges, reversal_audit, reversals_check, stops
+from services.customer_charge.operations.finish_check import MAX_FINDINGS
+from services.customer_charge.storage import books_check, pending_charges, reversal_audit, reversals_check, stops, whole_check
 from services.customer_charge.storage.pending_charges import Backlog
 from services.customer_charge.storage.reversal_audit import ReversalBacklog
 from shared.cells import Cells
@@ -14,7 +15,10 @@ from shared.database import Database
 
 @dataclass(frozen=True, slots=True)
 class BooksState:
-    """The state of the books; `checked_at` is None before the first check. `drift` is in minor units, ages are of what is not final."""
+    """The state of the books; `checked_at` is None before the first check. `drift` is in minor units, ages are of what is not final.
+
+    `findings` are those of the last check of each minute and of the last one of everything, which ended at `whole_checked_at`.
+    """
 
     pending_charges: int
     blocked_charges: int
@@ -27,6 +31,7 @@ class BooksState:
     checked_at: datetime | None
     drift: int
     findings: list[str]
+    whole_checked_at: datetime | None
 
 
 async def read_books_state(cells: Cells) -> BooksState:
@@ -36,6 +41,7 @@ async def read_books_state(cells: Cells) -> BooksState:
         check = await books_check.read_check(connection)
         amounts = [mismatch.amount for mismatch in await books_check.read_mismatches(connection)]
         amounts += [mismatch.amount for mismatch in await reversals_check.read_mismatches(connection)]
+        whole = await whole_check.read_whole_check(connection)
     now = utc_now()
     charges, reversals = [state.charges for state in states], [state.reversals for state in states]
     return BooksState(
@@ -49,7 +55,8 @@ async def read_books_state(cells: Cells) -> BooksState:
         stopped_customers=sum(state.stopped_customers for state in states),
         checked_at=check.checked_at,
         drift=sum(amounts),
-        findings=check.findings,
+        findings=list(dict.fromkeys(check.findings + whole.findings))[:MAX_FINDINGS],
+        whole_checked_at=whole.checked_at,
     )
 
 

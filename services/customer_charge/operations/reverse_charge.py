@@ -7,6 +7,7 @@ from datetime import datetime
 from services.customer_charge.domain.reversals import PendingReversal, Reversal, ReversalOrder, ReversibleCharge, amount_to_reverse
 from services.customer_charge.storage import charges, pending_reversals, reversal_keys, reversals, reversed_charges
 from services.customer_charge.storage.charge_keys import KeyState
+from shared.audit_log.recording import record_action
 from shared.cells import Cells
 from shared.clock import utc_now
 from shared.database import Connection, Database
@@ -21,11 +22,14 @@ class AcceptedReversal:
     replayed: bool
 
 
-async def reverse_charge(cells: Cells, order: ReversalOrder, visible_vendors: Sequence[int] | None) -> AcceptedReversal:
+async def reverse_charge(
+    cells: Cells, order: ReversalOrder, visible_vendors: Sequence[int] | None, *, logged_as: str | None = None
+) -> AcceptedReversal:
     """Accept a reversal once per (vendor of the charge, key): key row, share of the charge, reversal and pending row.
 
     All of it is in the charge's cell, and a charge never leaves its own: it is looked for before, where there are several it may be in.
 
+    `logged_as` is the operator as whose action it is logged, None for anybody else.
     Raises NotFound for a charge that is missing or not of the visible vendors (None: all), FailedPrecondition (CHARGE_NOT_SUCCEEDED,
     REVERSAL_EXCEEDS_CHARGE), IdempotencyKeyReused for a key used for anything else, and Conflict (KEY_SEALED). An error leaves nothing
     behind, not even the key. Repeatable after an unknown outcome.
@@ -44,7 +48,13 @@ async def reverse_charge(cells: Cells, order: ReversalOrder, visible_vendors: Se
         charge = (await reversed_charges.lock_charges(connection, [order.charge_id]))[order.charge_id]
         amount = amount_to_reverse(charge, order.asked_amount)
         await _write(connection, order, charge, amount, now)
-        return AcceptedReversal(await _existing(connection, order.reversal_id), replayed=False)
+        accepted = AcceptedReversal(await _existing(connection, order.reversal_id), replayed=False)
+        if logged_as is not None:
+            details = {"reversal": order.reversal_id, "vendor": vendor_id, "amount": amount, "reason": order.reason}
+            await record_action(
+                connection, now=now, actor=logged_as, action="reverse_charge", target=f"charge:{charge.id}", details=details
+            )
+        return accepted
 
     return await database.transact(work)
 

@@ -36,8 +36,8 @@ log = structlog.get_logger(__name__)
 BUSY_BATCH = 16
 """A batch of this size says that charges stream in."""
 
-GATHER_SECONDS = 0.015
-"""On a stream the next batch gathers for this long: half as many transactions, for a delay that nobody who streams can see. A lone
+GATHER_SECONDS = 0.04
+"""On a stream the next batch gathers for this long: fewer and larger transactions, for a delay that nobody who streams can see. A lone
 charge never waits for it."""
 
 

@@ -30,13 +30,13 @@ ON CONFLICT (phone_number) DO NOTHING
 GET_ID = "SELECT id FROM customers WHERE phone_number = %(phone_number)s"
 
 
-async def ensure_customer(connection: Connection, phone_number: str, now: datetime) -> int:
-    """Return the id of the customer with the phone number, made now when there was none."""
-    await connection.execute(INSERT_CUSTOMER, {"phone_number": phone_number, "now": now})
+async def ensure_customer(connection: Connection, phone_number: str, now: datetime) -> tuple[int, bool]:
+    """Return the id of the customer with the phone number, and whether it was made now because there was none."""
+    inserted = await connection.execute(INSERT_CUSTOMER, {"phone_number": phone_number, "now": now})
     cursor = await connection.execute(GET_ID, {"phone_number": phone_number})
     row = await cursor.fetchone()
     assert row is not None  # noqa: S101 - inserted above, or by a transaction that has committed
-    return int(row[0])
+    return int(row[0]), inserted.rowcount == 1
 
 
 INSERT_LINKS = """

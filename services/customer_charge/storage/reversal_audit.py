@@ -5,38 +5,39 @@ from datetime import datetime
 
 from psycopg.rows import class_row
 
+from services.customer_charge.domain.findings import Finding
 from shared.database import Connection
 
 UNMATCHED_ENTRIES = """
-SELECT coalesce(reversal.id, entry.reference)::text
+SELECT coalesce(reversal.id, entry.reference)::text, coalesce(reversal.customer_id, entry.customer_id)
 FROM (SELECT id, vendor_id, customer_id, amount FROM reversals WHERE debited_at IS NOT NULL) AS reversal
 FULL JOIN (SELECT reference, vendor_id, customer_id, amount FROM customer_entries WHERE kind = 2) AS entry
     ON entry.reference = reversal.id
 WHERE reversal.id IS NULL OR entry.reference IS NULL
    OR (reversal.vendor_id, reversal.customer_id, -reversal.amount) <> (entry.vendor_id, entry.customer_id, entry.amount)
-LIMIT 20
+LIMIT 1000
 """
 
 UNMATCHED_PENDING = """
-SELECT coalesce(reversal.id, pending.reversal_id)::text
+SELECT coalesce(reversal.id, pending.reversal_id)::text, coalesce(reversal.customer_id, pending.customer_id)
 FROM (SELECT id, charge_id, vendor_id, customer_id, amount FROM reversals WHERE state = 1) AS reversal
 FULL JOIN pending_reversals AS pending ON pending.reversal_id = reversal.id
 WHERE reversal.id IS NULL OR pending.reversal_id IS NULL
    OR (reversal.charge_id, reversal.vendor_id, reversal.customer_id, reversal.amount)
        <> (pending.charge_id, pending.vendor_id, pending.customer_id, pending.amount)
-LIMIT 20
+LIMIT 1000
 """
 
 UNMATCHED_KEYS = """
-SELECT coalesce(reversal.id, used.reversal_id)::text
+SELECT coalesce(reversal.id, used.reversal_id)::text, coalesce(reversal.vendor_id, used.vendor_id)
 FROM reversals AS reversal
 FULL JOIN (SELECT reversal_id, vendor_id FROM charge_keys WHERE state = 3) AS used ON used.reversal_id = reversal.id
 WHERE reversal.id IS NULL OR used.reversal_id IS NULL OR reversal.vendor_id <> used.vendor_id
-LIMIT 20
+LIMIT 1000
 """
 
 MISCOUNTED_CHARGES = """
-SELECT coalesce(charge.id, taken.charge_id)::text
+SELECT coalesce(charge.id, taken.charge_id)::text, coalesce(charge.customer_id, taken.customer_id)
 FROM (
     SELECT id, vendor_id, customer_id, reserved_amount, reversed_amount FROM charges WHERE reserved_amount IS NOT NULL
 ) AS charge
@@ -51,25 +52,32 @@ WHERE charge.id IS NULL OR taken.charge_id IS NULL
    OR (charge.reserved_amount, charge.reversed_amount) <> (coalesce(taken.reserved, 0), coalesce(taken.done, 0))
    OR (charge.vendor_id, charge.vendor_id, charge.customer_id, charge.customer_id)
        <> (taken.vendor_id, taken.other_vendor_id, taken.customer_id, taken.other_customer_id)
-LIMIT 20
+LIMIT 1000
 """
 
 
-async def self_findings(connection: Connection, *, sole: bool) -> list[str]:
-    """Check reversals against the rest of this schema; return one sentence per broken rule. Needs a snapshot.
+async def self_findings(connection: Connection, *, sole: bool) -> list[Finding]:
+    """Check reversals against the rest of this schema; return what is broken, at most a thousand of a kind. Needs a snapshot.
 
-    Where it is not the `sole` cell, entries are of reversals in all cells, and are not compared with them here.
+    As for charges a key is its vendor's, and all else of the customer. Where it is not the `sole` cell, entries are of reversals in all
+    cells, and are not compared with them here.
     """
     found = []
     for query, sentence in (
         (UNMATCHED_ENTRIES, "reversal {}: its state and its customer entry disagree"),
         (UNMATCHED_PENDING, "reversal {}: its state and its pending row disagree"),
-        (UNMATCHED_KEYS, "reversal {}: its idempotency key and the reversal disagree"),
         (MISCOUNTED_CHARGES, "charge {}: what is reversed of it and its reversals disagree"),
     ):
         if query is UNMATCHED_ENTRIES and not sole:
             continue
-        found += [sentence.format(row[0]) for row in await (await connection.execute(query)).fetchall()]
+        found += [
+            Finding(sentence.format(subject), customer_id=customer_id, subject=subject)
+            for subject, customer_id in await (await connection.execute(query)).fetchall()
+        ]
+    found += [
+        Finding(f"reversal {reversal_id}: its idempotency key and the reversal disagree", vendor_id=vendor_id, subject=reversal_id)
+        for reversal_id, vendor_id in await (await connection.execute(UNMATCHED_KEYS)).fetchall()
+    ]
     return found
 
 

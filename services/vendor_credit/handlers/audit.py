@@ -30,6 +30,7 @@ class VendorAuditServicer(vendor_credit_pb2_grpc.VendorAuditServiceServicer):
             reversed_total=report.totals.reversed_total,
             approved_unposted_total=report.totals.approved_unposted_total,
             findings=report.findings,
+            broken_vendors=[pb.BrokenVendor(vendor_id=vendor_id, finding=finding) for vendor_id, finding in report.broken],
         )
 
     async def ListDebits(self, request: pb.ListDebitsRequest, context: Context) -> pb.ListDebitsResponse:

@@ -48,6 +48,7 @@ class CreditRequestServicer(vendor_credit_pb2_grpc.CreditRequestServiceServicer)
             key=call.idempotency_key,
             note=request.note,
             evidence_reference=request.evidence_reference,
+            logged_as=call.caller.logged_as,
         )
         if replayed:
             call.mark_replayed()

@@ -25,8 +25,10 @@ class ReversalCreditServicer(reversal_credit_pb2_grpc.ReversalCreditServiceServi
         results = await credit_vendors(self._cells, credits_due)
         return pb.CreditVendorsResponse(
             results=[
-                pb.CreditResult(outcome=pb.CreditOutcome.ValueType(result.outcome), balance_after=result.balance_after)
-                for result in results
+                pb.CreditResult(
+                    outcome=pb.CreditOutcome.ValueType(result.outcome), balance_after=result.balance_after, reversal_id=each.reversal_id
+                )
+                for each, result in zip(credits_due, results, strict=True)
             ]
         )
 

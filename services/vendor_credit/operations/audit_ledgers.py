@@ -12,17 +12,21 @@ from shared.cells import Cells, merged
 from shared.database import Connection, Database
 
 MAX_FINDINGS = 100
+MAX_BROKEN = 10_000
+"""Most findings that name a vendor: about a megabyte on the wire."""
+
 LAST_CHARGE_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerReport:
-    """What the vendor ledgers say; amounts in minor units."""
+    """What the vendor ledgers say; amounts in minor units. `broken`: vendors that findings concern, each with the sentence."""
 
     vendors: int
     balance_total: int
     totals: Totals
     findings: list[str]
+    broken: list[tuple[int, str]]
 
 
 async def verify_ledgers(cells: Cells) -> LedgerReport:
@@ -40,20 +44,31 @@ async def _verify_cell(database: Database) -> LedgerReport:
     async with database.reading() as connection, connection.transaction():
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         sums = await totals.read_totals(connection)
-        findings = await _cross_findings(connection, sums)
+        broken = await _cross_findings(connection)
         check = await check_ledgers(connection)
-    findings += check.broken.values()
-    return LedgerReport(len(check.heads), sum(head.balance for head in check.heads), sums, findings[:MAX_FINDINGS])
+    broken += check.broken.items()
+    findings = [sentence for _, sentence in broken] + _total_findings(sums)
+    return LedgerReport(len(check.heads), sum(head.balance for head in check.heads), sums, findings[:MAX_FINDINGS], broken[:MAX_BROKEN])
 
 
-async def _cross_findings(connection: Connection, sums: Totals) -> list[str]:
+async def _cross_findings(connection: Connection) -> list[tuple[int, str]]:
     found = [
-        f"credit request {request_id}: its state and its entry disagree" for request_id in await totals.misconfirmed_requests(connection)
+        (vendor_id, f"credit request {request_id}: its state and its entry disagree")
+        for request_id, vendor_id in await totals.misconfirmed_requests(connection)
     ]
-    found += [f"charge {charge_id}: its decision and its entry disagree" for charge_id in await totals.misdecided_charges(connection)]
     found += [
-        f"reversal {reversal_id}: its credit and its entry disagree" for reversal_id in await reversal_credits.misposted_credits(connection)
+        (vendor_id, f"charge {charge_id}: its decision and its entry disagree")
+        for charge_id, vendor_id in await totals.misdecided_charges(connection)
     ]
+    found += [
+        (vendor_id, f"reversal {reversal_id}: its credit and its entry disagree")
+        for reversal_id, vendor_id in await reversal_credits.misposted_credits(connection)
+    ]
+    return found
+
+
+def _total_findings(sums: Totals) -> list[str]:
+    found = []
     if sums.debited_total != sums.decided_debit_total:
         found.append(f"debits of {sums.debited_total} were posted and {sums.decided_debit_total} were decided")
     if sums.reversed_total != sums.credited_reversal_total:

@@ -78,16 +78,16 @@ async def list_credits(connection: Connection, *, after: str, limit: int) -> lis
 
 
 MISPOSTED = """
-SELECT coalesce(credit.reversal_id::text, entry.reference)
+SELECT coalesce(credit.reversal_id::text, entry.reference), coalesce(entry.vendor_id, credit.vendor_id)
 FROM reversal_credits AS credit
 FULL JOIN (SELECT reference, vendor_id, amount FROM vendor_entries WHERE kind = 3) AS entry
     ON entry.reference = credit.reversal_id::text
 WHERE credit.reversal_id IS NULL OR entry.reference IS NULL OR (credit.vendor_id, credit.amount) <> (entry.vendor_id, entry.amount)
-LIMIT 20
+LIMIT 1000
 """
 
 
-async def misposted_credits(connection: Connection) -> list[str]:
-    """Return reversals whose credit and ledger entry contradict each other."""
+async def misposted_credits(connection: Connection) -> list[tuple[str, int]]:
+    """Return reversals whose credit and ledger entry contradict each other, and whose ledger it is."""
     cursor = await connection.execute(MISPOSTED)
-    return [row[0] for row in await cursor.fetchall()]
+    return [(row[0], row[1]) for row in await cursor.fetchall()]

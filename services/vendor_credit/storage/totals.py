@@ -42,32 +42,32 @@ async def read_totals(connection: Connection) -> Totals:
 
 
 MISCONFIRMED = """
-SELECT request.id
+SELECT request.id, coalesce(entry.vendor_id, request.vendor_id)
 FROM credit_requests AS request
 LEFT JOIN vendor_entries AS entry ON entry.kind = 1 AND entry.reference = request.id::text
 WHERE (request.state = 3) <> (entry.vendor_id IS NOT NULL)
    OR (entry.vendor_id IS NOT NULL AND (entry.vendor_id, entry.amount) <> (request.vendor_id, request.amount))
 ORDER BY request.id
-LIMIT 20
+LIMIT 1000
 """
 
 
-async def misconfirmed_requests(connection: Connection) -> list[int]:
-    """Return requests whose state and ledger entry contradict each other."""
+async def misconfirmed_requests(connection: Connection) -> list[tuple[int, int]]:
+    """Return requests whose state and ledger entry contradict each other, and whose ledger it is."""
     cursor = await connection.execute(MISCONFIRMED)
-    return [row[0] for row in await cursor.fetchall()]
+    return [(row[0], row[1]) for row in await cursor.fetchall()]
 
 
 MISDECIDED = """
-SELECT coalesce(decision.charge_id::text, entry.reference)
+SELECT coalesce(decision.charge_id::text, entry.reference), coalesce(entry.vendor_id, decision.vendor_id)
 FROM (SELECT charge_id, vendor_id, amount FROM debit_decisions WHERE outcome = 1) AS decision
 FULL JOIN (SELECT reference, vendor_id, amount FROM vendor_entries WHERE kind = 2) AS entry ON entry.reference = decision.charge_id::text
 WHERE decision.charge_id IS NULL OR entry.reference IS NULL OR (decision.vendor_id, decision.amount) <> (entry.vendor_id, -entry.amount)
-LIMIT 20
+LIMIT 1000
 """
 
 
-async def misdecided_charges(connection: Connection) -> list[str]:
-    """Return charges whose decision and ledger entry contradict each other."""
+async def misdecided_charges(connection: Connection) -> list[tuple[str, int]]:
+    """Return charges whose decision and ledger entry contradict each other, and whose ledger it is."""
     cursor = await connection.execute(MISDECIDED)
-    return [row[0] for row in await cursor.fetchall()]
+    return [(row[0], row[1]) for row in await cursor.fetchall()]

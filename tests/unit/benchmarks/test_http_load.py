@@ -75,9 +75,20 @@ async def test_an_answer_may_arrive_in_pieces() -> None:
     """It is reported once, when its last byte is there."""
     seen: list[tuple[int, bytes]] = []
     connection = HttpConnection(lambda _, status, body: seen.append((status, body)))
+    connection.busy = True
     for piece in (b"HTTP/1.1 202 Acc", b"epted\r\nContent-Length: 4\r\n\r", b"\nab", b"cd"):
         connection.data_received(piece)
     assert seen == [(202, b"abcd")]
+
+
+async def test_what_nobody_asked_for_is_no_answer() -> None:
+    """A server ends connections that brought no request: counted, such a word would stand for a call that still waits."""
+    seen: list[tuple[int, bytes]] = []
+    connection = HttpConnection(lambda _, status, body: seen.append((status, body)))
+    connection.open = True
+    connection.data_received(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+    assert seen == []
+    assert not connection.open
 
 
 def test_every_request_has_a_key_of_its_own_and_the_vendors_token() -> None:

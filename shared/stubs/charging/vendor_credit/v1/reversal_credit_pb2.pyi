@@ -234,22 +234,33 @@ class CreditResult(_message.Message):
 
     OUTCOME_FIELD_NUMBER: _builtins.int
     BALANCE_AFTER_FIELD_NUMBER: _builtins.int
+    REVERSAL_ID_FIELD_NUMBER: _builtins.int
     outcome: Global___CreditOutcome.ValueType
     """The outcome."""
     balance_after: _builtins.int
     """What the vendor held right after the credit, then as now when it is asked for again, in minor units. Only for CREDITED."""
+    reversal_id: _builtins.str
+    """The reversal that this is the result of, as it was asked about, so that the caller need not trust the order alone. Absent from a server
+    of a release before this field.
+    """
     def __init__(
         self,
         *,
         outcome: Global___CreditOutcome.ValueType = ...,
         balance_after: _builtins.int | None = ...,
+        reversal_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_balance_after", b"_balance_after", "balance_after", b"balance_after"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_balance_after", b"_balance_after", "_reversal_id", b"_reversal_id", "balance_after", b"balance_after", "reversal_id", b"reversal_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_balance_after", b"_balance_after", "balance_after", b"balance_after", "outcome", b"outcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_balance_after", b"_balance_after", "_reversal_id", b"_reversal_id", "balance_after", b"balance_after", "outcome", b"outcome", "reversal_id", b"reversal_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__balance_after: _TypeAlias = _typing.Literal["balance_after"]  # noqa: Y015
     _WhichOneofArgType__balance_after: _TypeAlias = _typing.Literal["_balance_after", b"_balance_after"]  # noqa: Y015
+    _WhichOneofReturnType__reversal_id: _TypeAlias = _typing.Literal["reversal_id"]  # noqa: Y015
+    _WhichOneofArgType__reversal_id: _TypeAlias = _typing.Literal["_reversal_id", b"_reversal_id"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__balance_after) -> _WhichOneofReturnType__balance_after | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reversal_id) -> _WhichOneofReturnType__reversal_id | None: ...
 
 Global___CreditResult: _TypeAlias = CreditResult  # noqa: Y015
