@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -58,9 +59,9 @@ async def check_minute(money: Money) -> list[str]:
         assert not findings
 
     soon, none = utc_now() + timedelta(seconds=1), timedelta(0)
-    found = list((await check_new_entries(money.vendors, actor=ACTOR)).values())
-    found += (await check_new_charges(money.charges, money.ledger, stop, now=soon, actor=ACTOR, grace=none)).findings
-    found += (await check_new_reversals(money.charges, money.ledger.reversals, stop, now=soon, actor=ACTOR, grace=none)).findings
+    found = [finding for broken in await money.vendors.gather(partial(check_new_entries, actor=ACTOR)) for finding in broken.values()]
+    found += (await check_new_charges(money.cells, money.ledger, stop, now=soon, actor=ACTOR, grace=none)).findings
+    found += (await check_new_reversals(money.cells, money.ledger.reversals, stop, now=soon, actor=ACTOR, grace=none)).findings
     return found
 
 
@@ -79,13 +80,13 @@ async def books_behind(money: Money) -> Behind:
 
 def whole_checker(money: Money, hours: float = 24) -> WholeChecker:
     """Return a check of everything."""
-    return WholeChecker(money.vendors, money.charges, money.ledger, hours, ACTOR)
+    return WholeChecker(money.vendors, money.cells, money.ledger, hours, ACTOR)
 
 
 async def stopped(money: Money, books: Behind) -> tuple[bool, bool, bool, bool]:
     """Tell who is stopped: the vendor, the customer, the other vendor, the other customer."""
     vendors = [(await get_vendor(money.vendors, each)).stopped for each in (books.vendor, books.other_vendor)]
-    customers = [bool((await get_customer(money.charges, each, None)).stopped) for each in (books.customer, books.other_customer)]
+    customers = [bool((await get_customer(money.cells, each, None)).stopped) for each in (books.customer, books.other_customer)]
     return vendors[0], customers[0], vendors[1], customers[1]
 
 
@@ -129,20 +130,20 @@ async def test_tampering_behind_the_checkpoints_stops_the_account_and_no_other(
         order(books.vendor, books.customer, AMOUNT), order(books.other_vendor, books.other_customer, AMOUNT)
     )
     await money.settle()
-    failed, succeeded = [await get_charge(money.charges, each.charge.id, None) for each in (refused, passing)]
+    failed, succeeded = [await get_charge(money.cells, each.charge.id, None) for each in (refused, passing)]
     assert (failed.state, failed.failure_reason) == (ChargeState.FAILED, FailureReason.ACCOUNT_STOPPED)
     assert succeeded.state == ChargeState.SUCCEEDED
 
-    database, target = (money.vendors, books.vendor) if account == VENDOR else (money.charges, books.customer)
+    cells, target = (money.vendors, books.vendor) if account == VENDOR else (money.cells, books.customer)
     log = LogFilter(target=f"{account}:{target}", action=f"stop_{account}")
-    (entry,) = await list_audit_log(database, log, before_seq=2**63 - 1, limit=10)
+    (entry,) = await list_audit_log(cells.of(target), log, before_seq=2**63 - 1, limit=10)
     assert entry.actor == ACTOR
     assert entry.facts["finding"]
 
     if account == VENDOR:
         await release_vendor(money.vendors, books.vendor, reason="looked into", actor="user:1")
     else:
-        await release_customer(money.charges, books.customer, reason="looked into", actor="user:1")
+        await release_customer(money.cells, books.customer, reason="looked into", actor="user:1")
     await whole_checker(money).run_once()
     assert await stopped(money, books) == (False, False, False, False)
 
@@ -153,7 +154,7 @@ async def test_the_metrics_show_it_until_it_is_no_longer_found(databases: Databa
     books = await books_behind(money)
     registry = CollectorRegistry()
     logs: Any = SimpleNamespace(check=_no_logs)
-    minute = BooksChecker(money.vendors, money.charges, money.ledger, logs, BooksMetrics(registry), actor=ACTOR)
+    minute = BooksChecker(money.vendors, money.cells, money.ledger, logs, BooksMetrics(registry), actor=ACTOR)
 
     def shown(name: str) -> float:
         return registry.get_sample_value(f"charging_books_{name}") or 0.0
@@ -178,10 +179,10 @@ async def test_a_clean_check_of_everything_ends_the_alarm(databases: Databases, 
         as_owner(databases, "customer_charge", change.format(1))
         await whole_checker(money).run_once()
         assert await stopped(money, books) == (True, False, False, False)
-        assert (await read_books_state(money.charges)).findings
+        assert (await read_books_state(money.cells)).findings
         as_owner(databases, "customer_charge", change.format(-1))
         assert (await whole_checker(money).run_once()).findings == []
-        assert (await read_books_state(money.charges)).findings == []
+        assert (await read_books_state(money.cells)).findings == []
         await release_vendor(money.vendors, books.vendor, reason="mended", actor="user:1")
 
 
@@ -192,10 +193,10 @@ async def test_drift_that_was_mended_ends_with_the_next_minute(databases: Databa
     as_owner(databases, "vendor_credit", change.format(1))
     assert (await whole_checker(money).run_once()).drift == AMOUNT
     await check_minute(money)
-    assert (await read_books_state(money.charges)).drift == AMOUNT
+    assert (await read_books_state(money.cells)).drift == AMOUNT
     as_owner(databases, "vendor_credit", change.format(-1))
     await check_minute(money)
-    assert (await read_books_state(money.charges)).drift == 0
+    assert (await read_books_state(money.cells)).drift == 0
 
 
 async def test_it_is_due_once_in_so_many_hours(money: Money) -> None:
