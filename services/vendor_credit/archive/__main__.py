@@ -27,6 +27,7 @@ from services.vendor_credit.domain.ledger import EntryKind
 from services.vendor_credit.settings import VendorCreditSettings
 from shared.archive.errors import BadArchive, NotYet
 from shared.archive.months import Month
+from shared.cell_numbers import schemas_of
 from shared.clock import utc_now
 from shared.database import Database
 from shared.errors import ChargingError
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     try:
         if asked.command == "write":
-            _show(asyncio.run(_write(load_settings(VendorCreditSettings), asked.folder, asked.month)))
+            asyncio.run(_write(load_settings(VendorCreditSettings), asked.folder, asked.month))
         elif asked.command == "verify":
             return _verify(asked.folder)
         else:
@@ -55,13 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-async def _write(settings: VendorCreditSettings, root: Path, month: Month) -> Manifest:
-    database = Database(settings.database_url, settings.database_schema, pool_size=2, application_name="archive")
-    await database.open()
-    try:
-        return await archive_month(database, root, month, schema=settings.database_schema, now=utc_now())
-    finally:
-        await database.close()
+async def _write(settings: VendorCreditSettings, root: Path, month: Month) -> None:
+    for schema in schemas_of(SCHEMA, settings.cells):
+        database = Database(settings.database_url, schema, pool_size=2, application_name="archive")
+        await database.open()
+        try:
+            _show(await archive_month(database, root, month, schema=schema, now=utc_now()))
+        finally:
+            await database.close()
 
 
 def _verify(root: Path) -> int:

@@ -19,6 +19,7 @@ from shared.archive.errors import BadArchive, NotYet
 from shared.archive.folders import draft_of
 from shared.archive.months import Month
 from shared.archive.tables import TableWriter, sha256_of
+from shared.cells import Cells
 from shared.database import Database
 
 PAGE = 5_000
@@ -49,13 +50,14 @@ async def _write(database: Database, draft: Path, month: Month, *, schema: str, 
     async with database.reading() as connection:
         heads = await accounts.read_heads(connection)
     entries = amounts = balances = 0
+    cell = Cells([database])
     with TableWriter(draft / ENTRIES, ENTRY_COLUMNS) as entry_file, TableWriter(draft / LEDGERS, LEDGER_COLUMNS) as ledger_file:
         for head in heads:
             after_seq = 0
             while True:
                 # Closes the period first, for good: no entry is dated into the month from then on.
                 statement, page = await read_statement(
-                    database, head.vendor_id, start=month.start, stop=month.stop, after_seq=after_seq, limit=PAGE, now=now
+                    cell, head.vendor_id, start=month.start, stop=month.stop, after_seq=after_seq, limit=PAGE, now=now
                 )
                 entry_file.add(page)
                 entries, amounts = entries + len(page), amounts + sum(entry.amount for entry in page)

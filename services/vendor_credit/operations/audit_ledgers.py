@@ -37,6 +37,7 @@ async def verify_ledgers(cells: Cells) -> LedgerReport:
         balance_total=sum(report.balance_total for report in reports),
         totals=Totals(*(sum(getattr(report.totals, each.name) for report in reports) for each in fields(Totals))),
         findings=[finding for report in reports for finding in report.findings][:MAX_FINDINGS],
+        broken=[each for report in reports for each in report.broken][:MAX_BROKEN],
     )
 
 

@@ -75,7 +75,8 @@ async def _refuse_key_of_another_cell(cells: Cells, vendor_id: int, principal: s
             return await write_keys.is_used(connection, principal=principal, method=METHOD, key=key) or None
 
     others = [database for database in cells if database is not cells.of(vendor_id)]
-    if others and await cells.find(look, others):
+    found = await cells.find(look, others) if others else None
+    if found:
         raise IdempotencyKeyReused("this idempotency key was used before with another request")
 
 

@@ -1208,6 +1208,7 @@ class VerifyVendorLedgersResponse(_message.Message):
     FINDINGS_FIELD_NUMBER: _builtins.int
     APPROVED_UNPOSTED_TOTAL_FIELD_NUMBER: _builtins.int
     REVERSED_TOTAL_FIELD_NUMBER: _builtins.int
+    BROKEN_VENDORS_FIELD_NUMBER: _builtins.int
     vendors: _builtins.int
     """Number of vendors."""
     entries: _builtins.int
@@ -1226,6 +1227,10 @@ class VerifyVendorLedgersResponse(_message.Message):
     def findings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Broken invariants, one sentence each; empty when the books are whole."""
 
+    @_builtins.property
+    def broken_vendors(self) -> _containers.RepeatedCompositeFieldContainer[Global___BrokenVendor]:
+        """Vendors that findings concern, each with the sentence; at most 10,000."""
+
     def __init__(
         self,
         *,
@@ -1237,14 +1242,41 @@ class VerifyVendorLedgersResponse(_message.Message):
         findings: _abc.Iterable[_builtins.str] | None = ...,
         approved_unposted_total: _builtins.int = ...,
         reversed_total: _builtins.int = ...,
+        broken_vendors: _abc.Iterable[Global___BrokenVendor] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_unposted_total", b"approved_unposted_total", "balance_total", b"balance_total", "confirmed_credit_total", b"confirmed_credit_total", "debited_total", b"debited_total", "entries", b"entries", "findings", b"findings", "reversed_total", b"reversed_total", "vendors", b"vendors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_unposted_total", b"approved_unposted_total", "balance_total", b"balance_total", "broken_vendors", b"broken_vendors", "confirmed_credit_total", b"confirmed_credit_total", "debited_total", b"debited_total", "entries", b"entries", "findings", b"findings", "reversed_total", b"reversed_total", "vendors", b"vendors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___VerifyVendorLedgersResponse: _TypeAlias = VerifyVendorLedgersResponse  # noqa: Y015
+
+@_typing.final
+class BrokenVendor(_message.Message):
+    """A vendor whose ledger is not whole."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENDOR_ID_FIELD_NUMBER: _builtins.int
+    FINDING_FIELD_NUMBER: _builtins.int
+    vendor_id: _builtins.int
+    """Id of the vendor."""
+    finding: _builtins.str
+    """What is broken, in one sentence."""
+    def __init__(
+        self,
+        *,
+        vendor_id: _builtins.int = ...,
+        finding: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["finding", b"finding", "vendor_id", b"vendor_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BrokenVendor: _TypeAlias = BrokenVendor  # noqa: Y015
 
 @_typing.final
 class ListDebitsRequest(_message.Message):
