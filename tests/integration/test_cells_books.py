@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from services.customer_charge.operations import check_new_charges as new_charges
 from services.customer_charge.operations import match_between_cells, match_charges
@@ -14,12 +16,16 @@ from services.customer_charge.operations.read_books_state import read_books_stat
 from services.customer_charge.operations.read_customers import get_customer
 from services.customer_charge.operations.stop_customers import release_customer, stop_customers
 from services.customer_charge.storage import pending_charges
+from services.scheduler.books_check import BooksChecker, BooksMetrics
 from shared.clock import utc_now
 from shared.database import Connection
+from shared.errors import Unavailable
 from tests.databases import Databases
 from tests.integration import apart
 from tests.integration.apart import accept, charged, customer_in, vendor_in
 from tests.integration.money import Money, open_money
+from tests.integration.test_books_check import as_owner
+from tests.integration.test_vendor_cells import out_of_reach
 
 AMOUNT = 10
 
@@ -167,6 +173,19 @@ async def test_customers_of_several_cells_are_stopped_and_their_release_reaches_
     state = await read_books_state(money.cells)
     assert (state.stopped_customers, state.pending_charges, state.blocked_charges) == (1, 1, 0)
     assert (await get_customer(money.cells, customer_ids[1], None)).stopped
+
+
+async def test_what_is_found_in_one_cell_is_told_while_another_is_out_of_reach(four_cells: Databases, money: Money) -> None:
+    """The check fails, and the alarm does not wait for it to succeed."""
+    broken, unseen = await vendor_in(money, 1), await vendor_in(money, 2)
+    as_owner(four_cells, "vendor_credit", f"UPDATE vendors SET balance = balance + 1 WHERE id = {broken}")
+    registry = CollectorRegistry()
+    logs: Any = SimpleNamespace()
+    lost = out_of_reach(money.vendors, unseen % len(money.vendors))
+    checker = BooksChecker(lost, money.cells, money.ledger, logs, BooksMetrics(registry), actor="peer:scheduler")
+    with pytest.raises(Unavailable):
+        await checker.run_once()
+    assert any(f"vendor {broken}" in finding for finding in (await read_books_state(money.cells)).findings)
 
 
 async def test_a_debit_in_two_cells_is_an_alarm(four_cells: Databases, money: Money) -> None:

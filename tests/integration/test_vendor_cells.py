@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from random import Random
 
 import pytest
@@ -32,7 +33,7 @@ from shared.audit_log.messages import audit_log_page
 from shared.audit_log.reading import verify_audit_log
 from shared.cells import Cells
 from shared.database import Connection, Database
-from shared.errors import Unavailable
+from shared.errors import IdempotencyKeyReused, Unavailable
 from shared.uuid7 import uuid7_text
 from tests.databases import Databases
 from tests.integration.money import Money, open_money
@@ -83,6 +84,25 @@ async def test_a_repeated_call_finds_the_vendor_that_its_key_made(money: Money) 
         again = await create_vendor(money.vendors, name="v", credit_limit=0, principal="user:1", key=f"k{number}")
         assert (again, replayed) == ((first, True), False)
     assert len(await list_vendors(money.vendors, after_id=0, limit=99)) == 8
+
+
+async def test_a_key_made_a_request_in_one_cell_and_is_refused_in_every_other(money: Money) -> None:
+    """Nothing is made by the second use, also where only the database remembers the first; the request itself is answered again."""
+    first, *others = await vendors_of_all_cells(money)
+    ask = partial(submit_credit_request, money.vendors, amount=5, principal="user:1", key="k")
+    made, replayed = await ask(vendor_id=first)
+    for other in others:
+        with pytest.raises(IdempotencyKeyReused):
+            await ask(vendor_id=other)
+    assert await ask(vendor_id=first) == (made, True)
+    assert not replayed
+    lost = out_of_reach(money.vendors, first % CELLS)
+    with pytest.raises(Unavailable):
+        await submit_credit_request(
+            lost, vendor_id=next(each for each in others if each % CELLS != first % CELLS), amount=5, principal="user:1", key="k"
+        )
+    listed = await list_credit_requests(money.vendors, vendor_ids=None, state=0, before_id=2**63 - 1, limit=99)
+    assert [request.id for request in listed] == [made.id]
 
 
 async def test_lists_of_all_cells_are_merged_page_by_page(money: Money) -> None:

@@ -66,8 +66,8 @@ async def submit_credit_request(
 async def _refuse_key_of_another_cell(cells: Cells, vendor_id: int, principal: str, key: str) -> None:
     """Raise IdempotencyKeyReused for a key that made a request of a vendor in another cell, Unavailable where that cannot be told.
 
-    The vendor's own cell sees keys used in it, in the transaction. Two first uses at the same moment for vendors of two cells are kept apart
-    by the claim of the key before they come here.
+    The vendor's own cell sees keys used in it, in the transaction. Two first uses at the same moment for vendors of two cells are kept
+    apart by the claim of the key before they come here.
     """
 
     async def look(database: Database) -> bool | None:
