@@ -1,16 +1,35 @@
 """Vendors and customers in chosen cells, and the steps of a charge between two cells, one at a time."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import count
 
 from services.customer_charge.domain.charges import PendingCharge
 from services.customer_charge.domain.ledger import credit
 from services.customer_charge.operations.accept_charges import Accepted, accept_charges
 from services.customer_charge.storage import accounts, charges, customers, pending_charges
+from shared.cells import Cells
 from shared.clock import utc_now
-from shared.database import Connection
+from shared.database import Connection, Database
+from shared.errors import Unavailable
 from tests.integration.money import Money, order
 
 SLOT = 0
+
+
+class Unreachable(Database):
+    """A cell whose server does not answer."""
+
+    @asynccontextmanager
+    async def _lend(self) -> AsyncIterator[Connection]:  # type: ignore[override]
+        raise Unavailable("the database is out of reach", reason="DATABASE_UNAVAILABLE")
+        yield  # what makes it a generator
+
+
+def out_of_reach(cells: Cells, cell: int) -> Cells:
+    """Return the cells with one that is out of reach."""
+    lost = Unreachable("", "lost", pool_size=1, application_name="lost")
+    return Cells([lost if number == cell else database for number, database in enumerate(cells)])
 
 
 async def vendor_in(money: Money, cell: int, credit: int = 1_000) -> int:
@@ -25,7 +44,7 @@ async def customer_in(money: Money, cell: int, prefix: str = "+98912") -> int:
     """Make a customer with the first free number that belongs to the cell; return its id."""
 
     async def work(connection: Connection) -> int:
-        return await customers.ensure_customer(connection, number, utc_now())
+        return (await customers.ensure_customer(connection, number, utc_now()))[0]
 
     for digits in count(1):
         number = f"{prefix}{digits:07}"

@@ -1,7 +1,7 @@
 """vendor_credit in four cells: each vendor's rows in its own, lists merged, calls split and answered in the order asked."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from functools import partial
 from random import Random
 
@@ -31,11 +31,10 @@ from services.vendor_credit.operations.update_vendor import update_vendor
 from services.vendor_credit.settings import VendorCreditSettings
 from shared.audit_log.messages import audit_log_page
 from shared.audit_log.reading import verify_audit_log
-from shared.cells import Cells
-from shared.database import Connection, Database
-from shared.errors import IdempotencyKeyReused, Unavailable
+from shared.errors import IdempotencyKeyReused, NotFound, Unavailable
 from shared.uuid7 import uuid7_text
 from tests.databases import Databases
+from tests.integration.apart import out_of_reach
 from tests.integration.money import Money, open_money
 
 VENDORS = 10
@@ -86,23 +85,52 @@ async def test_a_repeated_call_finds_the_vendor_that_its_key_made(money: Money) 
     assert len(await list_vendors(money.vendors, after_id=0, limit=99)) == 8
 
 
-async def test_a_key_made_a_request_in_one_cell_and_is_refused_in_every_other(money: Money) -> None:
-    """Nothing is made by the second use, also where only the database remembers the first; the request itself is answered again."""
-    first, *others = await vendors_of_all_cells(money)
-    ask = partial(submit_credit_request, money.vendors, amount=5, principal="user:1", key="k")
+@pytest.mark.parametrize("key", [f"k{number}" for number in range(5)])
+async def test_a_key_made_a_request_in_one_cell_and_is_refused_in_every_other(money: Money, key: str) -> None:
+    """Whichever cell the key belongs to: a second use makes nothing, also with another amount, and the request is answered again."""
+    first, *others = await vendors_of_all_cells(money, credit=0)
+    ask = partial(submit_credit_request, money.vendors, amount=5, principal="user:1", key=key)
+    with pytest.raises(NotFound):
+        await ask(vendor_id=first + 1_000 * CELLS)
     made, replayed = await ask(vendor_id=first)
     for other in others:
         with pytest.raises(IdempotencyKeyReused):
             await ask(vendor_id=other)
+    with pytest.raises(IdempotencyKeyReused):
+        await submit_credit_request(money.vendors, vendor_id=first, amount=6, principal="user:1", key=key)
     assert await ask(vendor_id=first) == (made, True)
     assert not replayed
-    lost = out_of_reach(money.vendors, first % CELLS)
+    assert await requests_of(money) == [made.id]
+
+
+async def test_of_first_uses_of_a_key_at_the_same_moment_one_makes_a_request(money: Money) -> None:
+    """In any number of cells, with nobody else to keep them apart."""
+    vendors = await vendors_of_all_cells(money, credit=0)
+    for number in range(8):
+        before = await requests_of(money)
+        asked = [
+            submit_credit_request(money.vendors, vendor_id=vendor_id, amount=5, principal="user:1", key=f"k{number}")
+            for vendor_id in vendors
+        ]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        refused = [answer for answer in answers if isinstance(answer, IdempotencyKeyReused)]
+        assert len(refused) == len(vendors) - 1, answers
+        assert len(await requests_of(money)) == len(before) + 1
+
+
+async def test_a_request_whose_key_cannot_be_told_is_not_made(money: Money) -> None:
+    """The cell of the key is out of reach: the caller comes again, and nothing was made meanwhile."""
+    first, *_ = await vendors_of_all_cells(money, credit=0)
+    key = next(key for key in map(str, range(99)) if money.vendors.of_text(f"user:1 {key}") is not money.vendors.of(first))
+    lost = out_of_reach(money.vendors, money.vendors.all.index(money.vendors.of_text(f"user:1 {key}")))
     with pytest.raises(Unavailable):
-        await submit_credit_request(
-            lost, vendor_id=next(each for each in others if each % CELLS != first % CELLS), amount=5, principal="user:1", key="k"
-        )
-    listed = await list_credit_requests(money.vendors, vendor_ids=None, state=0, before_id=2**63 - 1, limit=99)
-    assert [request.id for request in listed] == [made.id]
+        await submit_credit_request(lost, vendor_id=first, amount=5, principal="user:1", key=key)
+    assert await requests_of(money) == []
+
+
+async def requests_of(money: Money) -> list[int]:
+    """Return the ids of the requests of all cells."""
+    return [each.id for each in await list_credit_requests(money.vendors, vendor_ids=None, state=0, before_id=2**63 - 1, limit=99)]
 
 
 async def test_lists_of_all_cells_are_merged_page_by_page(money: Money) -> None:
@@ -201,21 +229,6 @@ async def test_the_report_of_the_ledgers_is_the_sum_of_the_cells(four_cells: Dat
     findings = dict.fromkeys(made[:5], "broken")
     assert sorted(await stop_vendors(money.vendors, findings, actor="test")) == sorted(made[:5])
     assert (await count_stopped_vendors(money.vendors), await stop_vendors(money.vendors, findings, actor="test")) == (5, [])
-
-
-class Unreachable(Database):
-    """A cell whose server does not answer."""
-
-    @asynccontextmanager
-    async def _lend(self) -> AsyncIterator[Connection]:  # type: ignore[override]
-        raise Unavailable("the database is out of reach", reason="DATABASE_UNAVAILABLE")
-        yield  # what makes it a generator
-
-
-def out_of_reach(cells: Cells, cell: int) -> Cells:
-    """Return the cells with one that is out of reach."""
-    lost = Unreachable("", "lost", pool_size=1, application_name="lost")
-    return Cells([lost if number == cell else database for number, database in enumerate(cells)])
 
 
 class Feed:

@@ -38,9 +38,3 @@ async def claim_key(
     if row[0] != payload:
         raise IdempotencyKeyReused("this idempotency key was used before with another request")
     return int(row[1])
-
-
-async def is_used(connection: Connection, *, principal: str, method: str, key: str) -> bool:
-    """Tell whether a key was used for a write of this cell."""
-    cursor = await connection.execute(GET_KEY, {"principal": principal, "method": method, "key": key})
-    return await cursor.fetchone() is not None
