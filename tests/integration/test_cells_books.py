@@ -1,6 +1,6 @@
 """The books over four cells: whole at every step of a charge between two of them, and what is broken in one is found from the others."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from services.customer_charge.operations import check_new_charges as new_charges
 from services.customer_charge.operations import match_between_cells, match_charges
 from services.customer_charge.operations.check_new_charges import NewChargesCheck, check_new_charges
+from services.customer_charge.operations.check_whole import check_whole
 from services.customer_charge.operations.read_books_state import read_books_state
 from services.customer_charge.operations.read_customers import get_customer
 from services.customer_charge.operations.stop_customers import release_customer, stop_customers
@@ -22,10 +23,9 @@ from shared.database import Connection
 from shared.errors import Unavailable
 from tests.databases import Databases
 from tests.integration import apart
-from tests.integration.apart import accept, charged, customer_in, vendor_in
-from tests.integration.money import Money, open_money
+from tests.integration.apart import accept, charged, customer_in, out_of_reach, vendor_in
+from tests.integration.money import Money, open_money, order
 from tests.integration.test_books_check import as_owner
-from tests.integration.test_vendor_cells import out_of_reach
 
 AMOUNT = 10
 
@@ -195,3 +195,41 @@ async def test_a_debit_in_two_cells_is_an_alarm(four_cells: Databases, money: Mo
     await money.ledger.debit([charge._replace(vendor_id=other_id)])
     found = await check(money)
     assert found.findings == [f"charge {charge.charge_id}: the vendor ledger decided about it in two cells"]
+
+
+@pytest.mark.parametrize("customers", [(1, 2), (3, 3)], ids=["of two", "of one"])
+async def test_a_charge_id_accepted_in_two_cells_is_an_alarm_for_both_vendors(money: Money, customers: tuple[int, int]) -> None:
+    """No door makes an id twice. Were it done, the check of each minute and that of everything would say so, and stop both."""
+    vendors = [await vendor_in(money, cell) for cell in (1, 2)]
+    ids = {cell: await customer_in(money, cell) for cell in customers}
+    twin = order(vendors[0], ids[customers[0]], AMOUNT)
+    await money.accept(twin, twin._replace(vendor_id=vendors[1], customer_id=ids[customers[1]], key="another"))
+    await money.settle()
+    finding = f"charge {twin.charge_id}: the vendor ledger decided about it in two cells"
+    found, books, stopped = await check(money), await money.books(), list[int]()
+    assert (found.findings, found.vendors) == ([finding], dict.fromkeys(vendors, finding))
+    assert found.drift == books.drift == AMOUNT
+    assert finding in books.findings
+
+    async def stop(findings: Mapping[int, str]) -> None:
+        stopped.extend(vendor_id for vendor_id, sentence in findings.items() if sentence == finding)
+
+    await check_whole(money.cells, money.ledger, stop, actor="peer:scheduler")
+    # Known from the check of the minute: nobody is stopped again, and it is told until it agrees.
+    assert stopped == []
+    assert (await check(money)).findings == [finding]
+
+
+async def test_the_check_of_everything_stops_both_vendors_of_a_charge_in_two_cells(money: Money) -> None:
+    """Also where the check of the minute is past it."""
+    vendors, customer_id = [await vendor_in(money, cell) for cell in (1, 2)], await customer_in(money, 3)
+    charge = await charged(money, vendors[0], customer_id, AMOUNT)
+    await check(money)
+    await money.ledger.debit([charge._replace(vendor_id=vendors[1])])
+    stopped = dict[int, str]()
+
+    async def stop(findings: Mapping[int, str]) -> None:
+        stopped.update(findings)
+
+    await check_whole(money.cells, money.ledger, stop, actor="peer:scheduler")
+    assert sorted(stopped) == vendors

@@ -35,14 +35,17 @@ class OwnFacts:
 
 @dataclass(frozen=True, slots=True)
 class TheirFacts:
-    """What the vendor ledger decided about a charge; amount in minor units. `posted`: a debit has its entry. `twice`: in two cells."""
+    """What the vendor ledger decided about a charge; amount in minor units.
+
+    `posted`: a debit has its entry. `twins`: other vendors, in other cells, of whom it was decided too, where there must be none.
+    """
 
     vendor_id: int
     amount: int
     debited: bool
     refused: bool
     posted: bool = True
-    twice: bool = False
+    twins: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ def _vendor_side(own: OwnFacts, theirs: TheirFacts | None) -> str | None:
         if credited:
             return "it was credited to the customer, and the vendor ledger decided nothing"
         return None if own.state == ChargeState.ACCEPTED else "it is final, and the vendor ledger decided nothing"
-    if theirs.twice:
+    if theirs.twins:
         return "the vendor ledger decided about it in two cells"
     if (theirs.vendor_id, theirs.amount) != (own.vendor_id, own.amount):
         return "the vendor ledger decided about another vendor or amount"

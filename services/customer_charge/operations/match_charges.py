@@ -87,11 +87,20 @@ async def match_again(cells: Cells, decided: DecidedCharges, charge_ids: Sequenc
         for charge_id in charge_ids:
             unposted |= (await _debits(decided, after=id_before(charge_id), until=charge_id))[1]
     found = []
-    for charge_id in charge_ids:
+    # One that was accepted in two cells was listed twice.
+    for charge_id in dict.fromkeys(charge_ids):
         mismatch = _judge(charge_id, own.get(charge_id), _with_posting(charge_id, theirs, unposted), workless)
         if mismatch is not None:
-            found.append(mismatch)
+            found += [mismatch, *_of_twins(mismatch, theirs.get(charge_id))]
     return found
+
+
+def _of_twins(mismatch: Mismatch, theirs: TheirFacts | None) -> list[Mismatch]:
+    """Return the same for every other vendor of whom it was decided: each is stopped, and the amount counts once."""
+    if theirs is None or not theirs.twins:
+        return []
+    others = sorted({*_vendors(theirs)} - {mismatch.vendor_id})
+    return [Mismatch(mismatch.charge_id, vendor_id, 0, 0, Side.VENDOR, mismatch.finding) for vendor_id in others]
 
 
 def _judge(charge_id: str, own: OwnFacts | None, theirs: TheirFacts | None, workless: set[str]) -> Mismatch | None:
@@ -116,9 +125,13 @@ async def _their_facts(decided: DecidedCharges, charge_ids: Sequence[str]) -> di
             each.amount,
             debited=each.outcome == vendor_credit_pb2.DEBIT_OUTCOME_DEBITED,
             refused=each.outcome == vendor_credit_pb2.DEBIT_OUTCOME_REFUSED,
-            twice=each.charge_id in found,
+            twins=_vendors(found.get(each.charge_id)),
         )
     return found
+
+
+def _vendors(theirs: TheirFacts | None) -> tuple[int, ...]:
+    return () if theirs is None else (theirs.vendor_id, *theirs.twins)
 
 
 async def _debits(decided: DecidedCharges, *, after: str, until: str) -> tuple[dict[str, int], set[str]]:

@@ -96,7 +96,9 @@ DELETE_MISMATCHES = "DELETE FROM mismatched_charges WHERE charge_id = ANY(%(char
 async def write_mismatches(connection: Connection, found: Sequence[Mismatch], mended: Sequence[str], now: datetime) -> None:
     """Add what was found and remove what agrees again."""
     if found:
-        ordered = sorted(found, key=lambda mismatch: mismatch.charge_id)
+        # The first of each charge, which has the amount: a charge decided in two cells is there for each vendor.
+        first = {mismatch.charge_id: mismatch for mismatch in reversed(found)}
+        ordered = [first[charge_id] for charge_id in sorted(first)]
         await connection.execute(
             INSERT_MISMATCHES,
             {
