@@ -65,9 +65,9 @@ class DatabaseFactory:
             self._templates.add(template)
         return self._made(cells, sql.SQL("CREATE DATABASE {} TEMPLATE {}"), sql.Identifier(template))
 
-    def empty(self) -> Databases:
-        """Return a new database without anything in it, for migrations that are not the usual ones."""
-        return self._made(CELLS, sql.SQL("CREATE DATABASE {}"))
+    def empty(self, cells: int = CELLS) -> Databases:
+        """Return a new database without anything in it, for migrations that are not the usual ones, to be set up with so many cells."""
+        return self._made(cells, sql.SQL("CREATE DATABASE {}"))
 
     def _made(self, cells: int, statement: sql.SQL, *template: sql.Identifier) -> Databases:
         name = f"charging_test_{next(self._numbers)}"

@@ -32,6 +32,7 @@ from tests.cells import change_in_cells
 from tests.databases import Databases
 from tests.faults.facts import read_facts
 from tests.faults.judge import judge
+from tests.faults.quick_cells import between_cells, cell_out_of_reach
 from tests.faults.quick_events import brought, lost_finishes, relay_all, repeated, told_again
 from tests.faults.quick_reversals import sealed, settle_all_reversals, taken_back, taken_back_twice
 from tests.faults.stage import CREDIT, Stage, set_stage
@@ -229,8 +230,13 @@ PLAYS: dict[str, Callable[[Stage], Awaitable[None]]] = {
         told_again,
         brought,
         repeated,
+        between_cells,
+        cell_out_of_reach,
     )
 }
+
+CELLS_OF = {"between_cells": 4, "cell_out_of_reach": 4}
+"""Plays that need several cells, and how many; the others are played with any number."""
 
 
 async def perform(name: str, databases: Databases) -> list[str]:

@@ -2,6 +2,7 @@
 
 A bug is a file in `seeded_bugs/`: `says` tells the defect, `play` names one of tests/faults/quick.py, `cries` lists the invariants that it
 breaks (`broke` for an operation that stops with an error of its own), and each of `edits` replaces one text that is in its file just once.
+`cells` is the number of cells that the database has, where the defect shows only between several.
 """
 
 import shutil
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.databases import CELLS
 
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(__file__).with_name("seeded_bugs")
@@ -44,6 +47,7 @@ class SeededBug:
     play: str
     cries: tuple[str, ...]
     edits: tuple[Edit, ...]
+    cells: int
 
     @property
     def migrates(self) -> bool:
@@ -65,7 +69,8 @@ def seeded_bugs() -> list[SeededBug]:
 
 def _read(file: Path) -> SeededBug:
     data = tomllib.loads(file.read_text())
-    return SeededBug(file.stem, data["says"], data["play"], tuple(data["cries"]), tuple(Edit(**edit) for edit in data["edits"]))
+    edits = tuple(Edit(**edit) for edit in data["edits"])
+    return SeededBug(file.stem, data["says"], data["play"], tuple(data["cries"]), edits, data.get("cells", CELLS))
 
 
 def copy_tree(target: Path) -> Path:

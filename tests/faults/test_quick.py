@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.databases import Databases
-from tests.faults.quick import PLAYS
+from tests.databases import CELLS, DatabaseFactory, Databases
+from tests.faults.quick import CELLS_OF, PLAYS
 
 ROOT = Path(__file__).parents[2]
 PLAY_SECONDS_MAX = 120
@@ -28,7 +28,9 @@ def perform(play: str, databases: Databases, folder: Path, tree: Path = ROOT) ->
 
 
 @pytest.mark.parametrize("play", PLAYS)
-def test_the_tree_as_it_is_passes(play: str, databases: Databases, tmp_path: Path) -> None:
+def test_the_tree_as_it_is_passes(play: str, database_factory: DatabaseFactory, tmp_path: Path) -> None:
     """No finding and no complaint."""
+    databases = database_factory.clone(CELLS_OF.get(play, CELLS))
     outcome = perform(play, databases, tmp_path)
+    database_factory.drop(databases)
     assert (outcome.returncode, outcome.stdout) == (0, ""), outcome.stdout + outcome.stderr

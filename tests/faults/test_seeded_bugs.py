@@ -24,9 +24,9 @@ def spoilt(database_factory: DatabaseFactory, tree: Path, bug: SeededBug) -> Ite
     """Give a database for the spoilt tree: a clone, or one that was made by spoilt migrations."""
     with planted(bug, tree):
         if not bug.migrates:
-            yield from database_factory.borrowed()
+            yield from database_factory.borrowed(bug.cells)
             return
-        databases = database_factory.empty()
+        databases = database_factory.empty(bug.cells)
         set_up_database(databases.admin_url, PASSWORDS, cells=databases.cells, migrations_root=tree / "services")
         yield databases
         database_factory.drop(databases)
