@@ -30,9 +30,9 @@ NOW = MONTHS[-1].stop + timedelta(days=2)
 
 
 @pytest.fixture
-async def database(databases: Databases) -> AsyncIterator[Database]:
-    """Give the vendor ledger's database."""
-    opened = Database(databases.urls["vendor_credit"], SCHEMA, pool_size=4, application_name="test")
+async def database(one_cell: Databases) -> AsyncIterator[Database]:
+    """Give the vendor ledger's database: an archive is of one cell, whichever."""
+    opened = Database(one_cell.urls["vendor_credit"], SCHEMA, pool_size=4, application_name="test")
     await opened.open()
     yield opened
     await opened.close()
@@ -163,11 +163,12 @@ async def test_a_period_that_is_not_all_archived_has_no_statement(database: Data
 
 
 async def test_the_command_archives_verifies_and_prints(
-    database: Database, databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    database: Database, one_cell: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As `make archive` and its like call it; one who names no month gets usage and no traceback."""
     [busy, *_] = await three_vendors(database, random.Random(6))
-    monkeypatch.setenv("CHARGING_VENDOR_CREDIT_DATABASE_URL", databases.urls["vendor_credit"])
+    monkeypatch.setenv("CHARGING_VENDOR_CREDIT_DATABASE_URL", one_cell.urls["vendor_credit"])
+    monkeypatch.setenv("CHARGING_CELLS", str(one_cell.cells))
     folder = ["--folder", str(tmp_path)]
     assert await asyncio.to_thread(command.main, ["write", "2026-01", *folder]) == 0
     assert command.main(["verify", *folder]) == 0

@@ -26,6 +26,7 @@ from services.vendor_credit.archive.writing import archive_month
 from services.vendor_credit.domain.ledger import EntryKind
 from services.vendor_credit.settings import VendorCreditSettings
 from shared.archive.errors import BadArchive, NotYet
+from shared.archive.folders import archived_months, archived_schemas
 from shared.archive.months import Month
 from shared.cell_numbers import schemas_of
 from shared.clock import utc_now
@@ -68,11 +69,22 @@ async def _write(settings: VendorCreditSettings, root: Path, month: Month) -> No
 
 def _verify(root: Path) -> int:
     months = 0
-    for manifest in verify_archive(root, SCHEMA):
-        _show(manifest)
-        months += 1
+    for schema in _schemas(root):
+        for manifest in verify_archive(root, schema):
+            _show(manifest)
+            months += 1
     print(f"{months} months are whole" if months else f"{root}: nothing is archived there")
     return 0 if months else 2
+
+
+def _schemas(root: Path) -> list[str]:
+    """Return the schemas that are archived. Raises BadArchive where a month is there of some cells and not of others."""
+    months = {schema: archived_months(root, schema) for schema in archived_schemas(root, SCHEMA)}
+    every = sorted({month for there in months.values() for month in there})
+    for schema, there in months.items():
+        if missing := [str(month) for month in every if month not in there]:
+            raise BadArchive(f"{root}: {schema} of {', '.join(missing)} is not archived, and that of other cells is")
+    return list(months)
 
 
 def _show(manifest: Manifest) -> None:
@@ -84,7 +96,8 @@ def _show(manifest: Manifest) -> None:
 
 def _print_statement(root: Path, vendor_id: int, start: datetime, stop: datetime) -> None:
     """Print lines of JSON: what is signed of such a statement, then its entries."""
-    statement, entries = archived_statement(root, SCHEMA, vendor_id, start=start, stop=stop, now=utc_now())
+    schemas = archived_schemas(root, SCHEMA) or [SCHEMA]
+    statement, entries = archived_statement(root, schemas[vendor_id % len(schemas)], vendor_id, start=start, stop=stop, now=utc_now())
     print(json.dumps(statement.facts()))
     for entry in entries:
         kind = EntryKind(entry.kind).name.lower()
