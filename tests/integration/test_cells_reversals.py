@@ -13,6 +13,8 @@ from services.customer_charge.operations.check_new_reversals import NewReversals
 from services.customer_charge.operations.debit_apart import decide
 from services.customer_charge.operations.read_reversals import get_reversal, list_reversals
 from services.customer_charge.operations.settle_reversals import debit_customers, finish
+from services.vendor_credit.domain.reversals import ReversalCredit
+from services.vendor_credit.operations.credit_vendors import credit_vendors
 from shared.clock import utc_now
 from shared.uuid7 import uuid7_text
 from tests.databases import Databases
@@ -94,6 +96,22 @@ async def test_what_is_tampered_with_is_found_beside_the_other_cell(
     four_cells.rows("customer_charge", tampering.format(reversal=pending.reversal_id))
     assert any(finding in each for each in (await money.books()).findings)
     assert any(finding in each for each in (await check(money)).findings)
+
+
+@pytest.mark.parametrize("credited_first", [True, False])
+async def test_a_reversal_credited_in_two_cells_is_an_alarm_for_both_vendors(money: Money, credited_first: bool) -> None:
+    """Whichever cell the other vendor lives in: the check of each minute and the audit say so, and the amount counts once."""
+    pending = await reversal_between_cells(money)
+    cells = [cell for cell in range(4) if (cell < pending.vendor_id % 4) == credited_first and cell != pending.vendor_id % 4]
+    other = await vendor_in(money, cells[0])
+    assert await money.settle_reversals() == 1
+    await credit_vendors(money.vendors, [ReversalCredit(pending.reversal_id, other, pending.amount)])
+    finding = f"reversal {pending.reversal_id}: the vendor ledger credited it in two cells"
+    books, found = await money.books(), await check(money)
+    assert finding in books.findings
+    assert finding in found.findings
+    assert found.vendors == dict.fromkeys([pending.vendor_id, other], finding)
+    assert found.drift == books.drift == pending.amount
 
 
 async def test_reversals_of_all_cells_are_listed_newest_first_over_pages(money: Money) -> None:

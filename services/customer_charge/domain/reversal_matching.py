@@ -32,10 +32,14 @@ class OwnReversal:
 
 @dataclass(frozen=True, slots=True)
 class TheirCredit:
-    """What the vendor ledger credited for a reversal; amount in minor units."""
+    """What the vendor ledger credited for a reversal; amount in minor units.
+
+    `twins`: other vendors, in other cells, who were credited for it too, where there must be none.
+    """
 
     vendor_id: int
     amount: int
+    twins: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,10 @@ class ReversalMismatch:
 
 def compare_reversal(reversal_id: str, own: OwnReversal | None, credit: TheirCredit | None) -> ReversalMismatch | None:
     """Return what is wrong with a reversal, or None. One under way may have its customer's debit and its vendor's credit or not."""
+    if credit is not None and credit.twins:
+        customer_id = 0 if own is None else own.customer_id
+        finding = f"reversal {reversal_id}: the vendor ledger credited it in two cells"
+        return ReversalMismatch(reversal_id, credit.vendor_id, customer_id, credit.amount, Side.VENDOR, finding)
     if credit is not None and not _debited_alike(own, credit):
         customer_id = 0 if own is None else own.customer_id
         finding = f"reversal {reversal_id}: the vendor was credited and the customer not debited alike"

@@ -74,7 +74,7 @@ async def check_new_reversals(
 def _sum_up(check: NewReversalsCheck, known: list[ReversalMismatch], found: list[ReversalMismatch]) -> None:
     """Add up drift and findings. Accounts stop for what was found now; for what is known a person has been called already."""
     check.drift = sum(mismatch.amount for mismatch in (*known, *found))
-    check.findings = [mismatch.finding for mismatch in (*known, *found)] + list(check.customers.values())
+    check.findings = list(dict.fromkeys([*(mismatch.finding for mismatch in (*known, *found)), *check.customers.values()]))
     for mismatch in found:
         if mismatch.side is Side.VENDOR:
             check.vendors.setdefault(mismatch.vendor_id, mismatch.finding)

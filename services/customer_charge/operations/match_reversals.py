@@ -5,7 +5,7 @@ reversal's success; what looks wrong is read once more, each cause after its eff
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from charging.vendor_credit.v1 import reversal_credit_pb2
@@ -77,7 +77,8 @@ async def match_reversals_again(cells: Cells, vendor_books: ReversalBooks, rever
 
 async def _match_again(cells: Cells, vendor_books: ReversalBooks, reversal_ids: Sequence[str]) -> list[ReversalMismatch]:
     before = await own_facts.get_reversals(cells, reversal_ids)
-    credits_made = {each.reversal_id: _theirs(each) for each in await vendor_books.get_credits(reversal_ids)}
+    credits_made: dict[str, TheirCredit] = {}
+    _add(credits_made, await vendor_books.get_credits(reversal_ids))
     # A credit is held against what is here after it, the lack of one against what was here before.
     after = await own_facts.get_reversals(cells, sorted(credits_made))
     found = []
@@ -85,7 +86,9 @@ async def _match_again(cells: Cells, vendor_books: ReversalBooks, reversal_ids: 
         credit = credits_made.get(reversal_id)
         mismatch = compare_reversal(reversal_id, (before if credit is None else after).get(reversal_id), credit)
         if mismatch is not None:
-            found.append(mismatch)
+            # Each vendor is stopped, and the amount counts once.
+            twins = () if credit is None else credit.twins
+            found += [mismatch, *(replace(mismatch, vendor_id=vendor_id, customer_id=0, amount=0) for vendor_id in twins)]
     return found
 
 
@@ -94,11 +97,15 @@ async def _credits(vendor_books: ReversalBooks, *, after: str, until: str) -> di
     found: dict[str, TheirCredit] = {}
     while True:
         page = await vendor_books.list_credits(after, PAGE)
-        found |= {each.reversal_id: _theirs(each) for each in page if each.reversal_id <= until}
+        _add(found, [each for each in page if each.reversal_id <= until])
         if len(page) < PAGE or page[-1].reversal_id > until:
             return found
         after = page[-1].reversal_id
 
 
-def _theirs(credit: reversal_credit_pb2.ReversalCredit) -> TheirCredit:
-    return TheirCredit(credit.vendor_id, credit.amount)
+def _add(credits_made: dict[str, TheirCredit], found: Sequence[reversal_credit_pb2.ReversalCredit]) -> None:
+    """Add credits by reversal; one that was credited in two cells is there twice."""
+    for each in found:
+        known = credits_made.get(each.reversal_id)
+        twins = () if known is None else (known.vendor_id, *known.twins)
+        credits_made[each.reversal_id] = TheirCredit(each.vendor_id, each.amount, twins)

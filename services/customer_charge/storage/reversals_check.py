@@ -69,7 +69,9 @@ DELETE_MISMATCHES = "DELETE FROM mismatched_reversals WHERE reversal_id = ANY(%(
 async def write_mismatches(connection: Connection, found: Sequence[ReversalMismatch], mended: Sequence[str], now: datetime) -> None:
     """Add what was found and remove what agrees again."""
     if found:
-        ordered = sorted(found, key=lambda mismatch: mismatch.reversal_id)
+        # The first of each reversal, which has the amount: one credited in two cells is there for each vendor.
+        first = {mismatch.reversal_id: mismatch for mismatch in reversed(found)}
+        ordered = [first[reversal_id] for reversal_id in sorted(first)]
         await connection.execute(
             INSERT_MISMATCHES,
             {
