@@ -17,7 +17,7 @@ from shared.tracing.opening import open_tracing
 from tests.contract.contract import response_of
 from tests.contract.stack import Stack, open_stack
 from tests.contract.world import CHARGES, World
-from tests.databases import Databases
+from tests.databases import CELLS, Databases
 from tests.standins.collector import Collector, SeenSpan, open_collector
 
 CALLERS_TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -93,7 +93,10 @@ async def test_a_charge_is_one_trace_from_the_door_to_the_ledger(traced: Traced)
     served = (("customer_charge", "charging.customer_charge.v1.ChargeService/IncreaseCredit"), [("customer_charge", "admission"), accept])
     debit = "charging.vendor_credit.v1.DebitService/DebitVendors"
     decided = [(("vendor_credit", debit), [("vendor_credit", "transaction debit_vendors")])]
-    settle = ((SERVICE, "settle"), [((SERVICE, debit), decided), (SERVICE, "transaction settle_charges")])
+    ours = traced.world.ours
+    # A customer of another cell than the vendor's is credited there, before.
+    credited = [(SERVICE, "transaction credit_apart")] if ours.vendor % CELLS != ours.customer % CELLS else []
+    settle = ((SERVICE, "settle"), [((SERVICE, debit), decided), *credited, (SERVICE, "transaction settle_charges")])
     door = ("gateway", "POST /api/customer/increase-credit/")
     assert tree(spans) == [(door, [(("gateway", "envelope customer_charge"), [served]), settle])]
     assert not any(span.failed for span in spans)

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from shared.local.stack import Stack
 from shared.local.supervision import ROOT
+from tests.databases import CELLS
 from tests.support import wait_until
 from tests.system.office import Office, Partner, log_in
 from tests.system.stacks import audit
@@ -249,7 +250,7 @@ def test_a_run_that_is_killed_and_repeated_charges_every_line_once(
 
 def test_refused_and_failed_lines_are_told_and_can_be_tried_again(run: Run, office: Office, partner: Partner, tmp_path: Path) -> None:
     """A line that no charge was made for is tried by the next run, a failed charge on request only."""
-    missing = partner.customer + 1
+    missing = partner.customer + CELLS  # what the cell of this customer gives next
     path = written(tmp_path, partner, [1, 10**12], idempotency_key=["a", "b"])
     with path.open("a") as file:
         file.write(f"{partner.vendor},{missing},3,c\n")
@@ -261,7 +262,7 @@ def test_refused_and_failed_lines_are_told_and_can_be_tried_again(run: Run, offi
     ]
     first = results(path)
 
-    assert office.customer() == missing
+    assert missing in (office.customer() for _ in range(100)), "the cells take turns as their hash will"
     run("bulk", str(path), status=1)
     assert [line["status"] for line in results(path)] == ["succeeded", "failed", "succeeded"]
     assert results(path)[1]["charge"] == first[1]["charge"]
