@@ -20,56 +20,52 @@ try:
     from services.vendor_credit.archive.files import Manifest
 except ImportError:
     raise SystemExit("the archive needs Apache Arrow; install the extra: charging[archive]") from None
-from services.vendor_credit.archive.statements import archived_statement
+from services.vendor_credit.archive.statements import archived_statement, schema_of_vendor
 from services.vendor_credit.archive.verifying import verify_archive
 from services.vendor_credit.archive.writing import archive_month
 from services.vendor_credit.domain.ledger import EntryKind
 from services.vendor_credit.settings import VendorCreditSettings
-from shared.archive.errors import BadArchive, NotYet
+from shared.archive.commands import exit_status, for_each_schema
+from shared.archive.folders import archived_schemas
 from shared.archive.months import Month
 from shared.clock import utc_now
 from shared.database import Database
-from shared.errors import ChargingError
 from shared.settings import load_settings
 from shared.times import rfc3339
 
-SCHEMA = "vendor_credit"
+SERVICE = "vendor_credit"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says and return the exit status."""
     asked = _parser().parse_args(arguments)
-    try:
-        if asked.command == "write":
-            _show(asyncio.run(_write(load_settings(VendorCreditSettings), asked.folder, asked.month)))
-        elif asked.command == "verify":
-            return _verify(asked.folder)
-        else:
-            _print_statement(asked.folder, asked.vendor, asked.start, asked.stop)
-    except BadArchive as error:
-        print(f"BROKEN  {error}", file=sys.stderr)
-        return 1
-    except (ChargingError, NotYet) as error:
-        print(error, file=sys.stderr)
-        return 2
+    return exit_status(lambda: _carry_out(asked))
+
+
+def _carry_out(asked: argparse.Namespace) -> int:
+    if asked.command == "write":
+        _write(load_settings(VendorCreditSettings), asked.folder, asked.month)
+    elif asked.command == "verify":
+        return _verify(asked.folder)
+    else:
+        _print_statement(asked.folder, asked.vendor, asked.start, asked.stop)
     return 0
 
 
-async def _write(settings: VendorCreditSettings, root: Path, month: Month) -> Manifest:
-    database = Database(settings.database_url, settings.database_schema, pool_size=2, application_name="archive")
-    await database.open()
-    try:
-        return await archive_month(database, root, month, schema=settings.database_schema, now=utc_now())
-    finally:
-        await database.close()
+def _write(settings: VendorCreditSettings, root: Path, month: Month) -> None:
+    async def archive(database: Database, schema: str) -> Manifest:
+        return await archive_month(database, root, month, schema=schema, now=utc_now())
+
+    asyncio.run(for_each_schema(settings.database_url, [settings.database_schema], archive, _show))
 
 
 def _verify(root: Path) -> int:
     months = 0
-    for manifest in verify_archive(root, SCHEMA):
-        _show(manifest)
-        months += 1
-    print(f"{months} months are whole" if months else f"{root}: nothing is archived there")
+    for schema in archived_schemas(root, SERVICE):
+        for manifest in verify_archive(root, schema):
+            _show(manifest)
+            months += 1
+    print(f"{months} months of the vendor ledgers are whole" if months else f"{root}: nothing is archived there")
     return 0 if months else 2
 
 
@@ -82,7 +78,8 @@ def _show(manifest: Manifest) -> None:
 
 def _print_statement(root: Path, vendor_id: int, start: datetime, stop: datetime) -> None:
     """Print lines of JSON: what is signed of such a statement, then its entries."""
-    statement, entries = archived_statement(root, SCHEMA, vendor_id, start=start, stop=stop, now=utc_now())
+    schema = schema_of_vendor(root, SERVICE, vendor_id)
+    statement, entries = archived_statement(root, schema, vendor_id, start=start, stop=stop, now=utc_now())
     print(json.dumps(statement.facts()))
     for entry in entries:
         kind = EntryKind(entry.kind).name.lower()
