@@ -1,10 +1,12 @@
 """A history of two months in both services, made by their own operations on a clock that the test sets, and ways to spoil its archive."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,11 +138,12 @@ def drop_row_group(path: Path, number: int) -> None:
 
 
 def restate(folder: Path) -> None:
-    """Have the manifest of this service's files say what is in them."""
+    """Have the manifest of a folder say what is in it: everything of this service's, and of the vendors' only the digests."""
     manifest = json.loads((folder / MANIFEST).read_text())
     tables = {path.stem: pq.read_table(path).to_pylist() for path in sorted(folder.glob("*.parquet"))}
     manifest |= {f"{name}_sha256": sha256_of(folder / f"{name}.parquet") for name in tables}
-    if folder.name == CHARGES:
+    manifest["schema"] = folder.name
+    if folder.name.startswith(CHARGES):
         for name, total in (("charges", "charged_total"), ("reversals", "reversed_total")):
             done = [row["amount"] for row in tables[name] if row["state"] == ChargeState.SUCCEEDED]
             manifest |= {name: len(tables[name]), f"{name}_succeeded": len(done), total: sum(done)}
@@ -148,3 +151,19 @@ def restate(folder: Path) -> None:
         closing = sum(row["closing_balance"] for row in tables["ledgers"])
         manifest |= {"customers": len(tables["ledgers"]), "closing_balance_total": closing}
     (folder / MANIFEST).write_text(json.dumps(manifest))
+
+
+def split(root: Path) -> None:
+    """Divide an archive as two cells of each service would have written it: by vendor, and customers' ledgers by customer."""
+    for folder in [path for path in sorted(root.glob("*/*")) if path.is_dir()]:
+        for cell in range(2):
+            part = folder.with_name(f"{folder.name}_{cell:02}")
+            shutil.copytree(folder, part)
+            for path in sorted(part.glob("*.parquet")):
+                owner = "customer_id" if part.name.startswith(CHARGES) and path.stem in {"entries", "ledgers"} else "vendor_id"
+                rewrite(path, partial(_keep, owner, cell))
+        shutil.rmtree(folder)
+
+
+def _keep(owner: str, cell: int, rows: list[dict[str, Any]]) -> None:
+    rows[:] = [row for row in rows if row[owner] % 2 == cell]

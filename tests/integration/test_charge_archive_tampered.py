@@ -10,14 +10,27 @@ import pytest_asyncio
 
 from services.customer_charge.archive import __main__ as command
 from services.customer_charge.archive.files import CHARGES as CHARGE_FILE
-from services.customer_charge.archive.files import ENTRIES, LEDGERS, REVERSALS
+from services.customer_charge.archive.files import ENTRIES, LEDGERS, REVERSALS, read_charges, read_entries, read_ledgers
 from services.customer_charge.archive.matching import match_archive
+from services.customer_charge.archive.reading import archived_charge, archived_statement
 from services.customer_charge.archive.verifying import verify_archive
 from services.vendor_credit.archive import __main__ as vendor_command
 from shared.archive.errors import BadArchive
+from shared.archive.folders import archived_schemas
 from shared.archive.manifests import MANIFEST
 from tests.databases import DatabaseFactory
-from tests.integration.archived_story import CHARGES, FEBRUARY, JANUARY, VENDORS, archive, drop_row_group, restate, rewrite, two_months
+from tests.integration.archived_story import (
+    CHARGES,
+    FEBRUARY,
+    JANUARY,
+    VENDORS,
+    archive,
+    drop_row_group,
+    restate,
+    rewrite,
+    split,
+    two_months,
+)
 from tests.integration.money import open_money
 
 FILES = (CHARGE_FILE, REVERSALS, ENTRIES, LEDGERS)
@@ -178,6 +191,26 @@ def test_what_was_changed_shows_under_a_manifest_that_was_made_to_fit(copy: Path
     change(copy)
     with pytest.raises(BadArchive, match=finding):
         check(copy)
+
+
+def test_cells_are_proved_together(whole: Path, copy: Path) -> None:
+    """A charge is with its vendor and its entry with its customer, often in another schema; what one of them lacks shows."""
+    split(copy)
+    cells = archived_schemas(copy, CHARGES)
+    assert cells == [f"{CHARGES}_00", f"{CHARGES}_01"]
+    assert all(len(list(verify_archive(copy, cell))) == 2 for cell in cells)
+    assert list(match_archive(copy)) == list(match_archive(whole))
+    for charge in read_charges(whole / str(JANUARY) / CHARGES):
+        assert archived_charge(copy, cells, charge.id) == archived_charge(whole, [CHARGES], charge.id)
+    for ledger in read_ledgers(whole / str(JANUARY) / CHARGES):
+        cut, entries = archived_statement(copy, cells, ledger.customer_id, JANUARY)
+        assert (cut, list(entries)) == (ledger, list(read_entries(whole / str(JANUARY) / CHARGES, ledger.customer_id)))
+    rewrite(copy / str(JANUARY) / cells[1] / ENTRIES, lambda rows: rows.pop(0))
+    with pytest.raises(BadArchive, match=r"customer ledgers: the entry of .* is missing"):
+        list(match_archive(copy))
+    shutil.rmtree(copy / str(FEBRUARY) / cells[1])
+    with pytest.raises(BadArchive, match=f"{cells[1]} of 2026-02 is not archived"):
+        list(match_archive(copy))
 
 
 def test_the_command_says_what_is_broken(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:

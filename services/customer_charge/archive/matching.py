@@ -23,8 +23,8 @@ from shared.archive.errors import BadArchive
 from shared.archive.months import GRACE, Month
 from shared.archive.tables import INTEGER, SMALL, TEXT, TIME, between, columns, scan_rows
 
-CHUNK = 200_000
-"""Charges and reversals in memory at a time, about a hundred megabytes; the entries of their month are gone through once for each chunk."""
+CHUNK = 100_000
+"""Charges and reversals in memory at a time, some tens of megabytes; the entries of their month are gone through once for each chunk."""
 
 CHARGE, REVERSAL = int(EntryKind.CHARGE), int(EntryKind.REVERSAL)
 _OWN_KINDS = {CHARGE: CHARGE, REVERSAL: REVERSAL}
