@@ -108,6 +108,18 @@ async def test_a_month_with_an_open_charge_is_refused_and_named(story: Story, tm
     assert len(list(match_archive(tmp_path))) == 2
 
 
+async def test_all_that_is_open_is_counted_and_the_first_are_named(story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few charges are read at a time: it is asked before any is."""
+    monkeypatch.setattr("services.customer_charge.archive.writing.PAGE", 3)
+    waiting = []
+    for hour in range(archived.NAMED + 2):
+        story.clock.now = JANUARY.start + timedelta(hours=hour)
+        waiting.append(await story.accept(f"waiting {hour}", story.vendors[1], story.customers[0], 1))
+    with pytest.raises(StillOpen, match="and 2 more not final") as refused:
+        await archive(story, tmp_path, [JANUARY])
+    assert (refused.value.ids, refused.value.count) == (waiting[: archived.NAMED], len(waiting))
+
+
 async def test_a_month_with_an_open_reversal_is_refused_and_named(story: Story, tmp_path: Path) -> None:
     """Its vendor is not credited yet: one side of it would be missing."""
     settle, story.money.settle_reversals = story.money.settle_reversals, _later  # type: ignore[method-assign]

@@ -147,6 +147,23 @@ def late(rows: Rows) -> None:
     rows[-1]["created_at"] = FEBRUARY.start
 
 
+def entered_twice(root: Path) -> None:
+    """Let a January charge, which has its entry, have another one at the end of a February ledger, and let that ledger end there."""
+    folder = root / str(FEBRUARY) / CHARGES
+    charge = next(read_charges(root / str(JANUARY) / CHARGES))
+    last = list(read_entries(folder))[-1]
+
+    def add(rows: Rows) -> None:
+        rows.append(rows[-1] | {"seq": last.seq + 1, "balance_after": last.balance_after + last.amount, "reference": charge.id})
+
+    def end_there(rows: Rows) -> None:
+        place = next(at for at, row in enumerate(rows) if row["customer_id"] == last.customer_id)
+        plus(rows, place, closing_seq=1, closing_balance=last.amount)
+
+    rewrite(folder / ENTRIES, add)
+    rewrite(folder / LEDGERS, end_there)
+
+
 TAMPERED = {
     "an amount of a charge": (at(CHARGE_FILE, lambda rows: plus(rows, 0, amount=1)), "customer ledgers: the entry of charge"),
     "a vendor of a charge": (at(CHARGE_FILE, lambda rows: plus(rows, 0, vendor_id=1)), "customer ledgers: the entry of charge"),
@@ -167,6 +184,7 @@ TAMPERED = {
     "an entry is left out": (at(ENTRIES, lambda rows: rows.pop(2)), "entry 3 was expected and 4 came"),
     "a row group of entries": (without_group(ENTRIES, 0), "entry 1 was expected and 7 came"),
     "two entries of a charge": (at(ENTRIES, twice_the_same), "which did not succeed or has its entry already"),
+    "an entry more of a charge of the month before": (entered_twice, "which did not succeed or has its entry already"),
     "an entry of another month": (at(ENTRIES, late), "is not of this month"),
     "a ledger is left out": (at(LEDGERS, lambda rows: rows.pop(0)), "has entries and no ledger"),
     "an end of a ledger": (at(LEDGERS, lambda rows: plus(rows, 0, closing_balance=1)), "its entries end at"),
