@@ -17,7 +17,10 @@ FILL_SECONDS_MAX = 7_200.0
 CHECK_SECONDS_MAX = 3_600.0
 POLL_SECONDS = 5.0
 
-CHECKED = "SELECT charge_id >= (SELECT max(id) FROM customer_charge.charges) FROM customer_charge.books_check"
+CHECKED = """
+SELECT NOT EXISTS (SELECT FROM customer_charge.charges WHERE charges.id > books_check.charge_id)
+FROM customer_charge.books_check
+"""
 
 
 class NotChecked(Exception):
