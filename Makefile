@@ -75,11 +75,13 @@ backup: $(STAMP) ## copy the running stack's database whole, under load too; BAC
 restore: $(STAMP) ## put the stopped stack's database back to TARGET_TIME from BACKUP_DIR, and audit it
 	@exec $(BIN)/python -m shared.local.restore
 
-archive: $(STAMP) ## write the vendor ledgers of MONTH=2026-01 to Parquet in ARCHIVE_DIR; nothing is removed from the database
-	@$(WITH_STACK) exec $(BIN)/python -m services.vendor_credit.archive write "$(MONTH)" --folder "$(or $(ARCHIVE_DIR),$(STATE)/archive)"
+archive: $(STAMP) ## write the books of MONTH=2026-01, of both services, to Parquet in ARCHIVE_DIR; nothing is removed from the database
+	@$(WITH_STACK) for service in vendor_credit customer_charge; do \
+		$(BIN)/python -m services.$$service.archive write "$(MONTH)" --folder "$(or $(ARCHIVE_DIR),$(STATE)/archive)" || exit; done
 
-archive-verify: $(STAMP) ## check every month in ARCHIVE_DIR, without a database
-	@exec $(BIN)/python -m services.vendor_credit.archive verify --folder "$(or $(ARCHIVE_DIR),$(STATE)/archive)"
+archive-verify: $(STAMP) ## check every month in ARCHIVE_DIR, and each charge in both ledgers, without a database
+	@for service in vendor_credit customer_charge; do \
+		$(BIN)/python -m services.$$service.archive verify --folder "$(or $(ARCHIVE_DIR),$(STATE)/archive)" || exit; done
 
 bench: $(STAMP) ## measure, each figure beside the textbook way in the same run
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

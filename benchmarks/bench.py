@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psycopg
 
+from benchmarks.charge_picture import write_charge_picture
 from benchmarks.consumption import cpu_seconds, memory_mib, microseconds_per_charge
 from benchmarks.figures import Row
 from benchmarks.load_plan import LoadFailed, LoadPlan, LoadReport
@@ -105,6 +106,8 @@ class Bench:
             raise LoadFailed(f"no charge succeeded: answers {report.statuses}, reasons {report.reasons}")
         cpu_us = microseconds_per_charge(before, after, settlement.succeeded)
         cpu_us["load"] = report.cpu_seconds * 1e6 / settlement.succeeded
+        if self.profile_folder is not None:
+            write_charge_picture(self.profile_folder, plan.run, cpu_us)
         started = time.monotonic()
         if audit:
             self.system.audit()

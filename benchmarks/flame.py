@@ -40,14 +40,14 @@ def frames_of(lines: Iterable[str]) -> Frame:
 
 
 def flame(root: Frame, title: str) -> str:
-    """Return the picture."""
+    """Return the picture of a tree, under a title that says what its numbers are."""
     boxes = list(_boxes(root, 0.0, 0, WIDTH / max(root.samples, 1), root.samples))
     height = HEIGHT * (2 + max((depth for depth, _ in boxes), default=0)) + HEIGHT
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
         ' font-family="monospace" font-size="11">'
     )
-    caption = f'<text x="4" y="13">{escape(title)}, {root.samples:,} samples</text>'
+    caption = f'<text x="4" y="13">{escape(title)}</text>'
     return "\n".join([head, caption, *(box for _, box in boxes), "</svg>", ""])
 
 

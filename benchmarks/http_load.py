@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
+from itertools import count
 
 from benchmarks.charge_requests import batch_requests, charge_requests
 from benchmarks.http_connection import BROKEN, HttpConnection
@@ -21,6 +22,9 @@ from benchmarks.load_plan import LoadFailed, LoadPlan, LoadReport, plan_from
 from benchmarks.statistics import percentile
 
 HOST = "127.0.0.1"
+SOURCES = tuple(f"127.0.0.{number}" for number in range(2, 6))
+"""Addresses that callers come from, in turn: many partners, of whom none opens more connections than one address may."""
+
 ANSWER_SECONDS_MAX = 30.0
 """How long the last answers are waited for."""
 
@@ -41,6 +45,7 @@ class HttpLoad:
         self._plan = plan
         self._requests: Iterator[tuple[bytes, bool]] = batch_requests(plan) if plan.items else charge_requests(plan)
         self._loop = asyncio.get_running_loop()
+        self._numbers = count()
         self._idle: list[HttpConnection] = []
         self._all: set[HttpConnection] = set()
         self._connecting: set[asyncio.Task[None]] = set()
@@ -52,6 +57,7 @@ class HttpLoad:
         self._refused: list[float] = []
         self._late: list[float] = []
         self._sent = 0
+        self._gone = 0
         self._under_way = 0
         self._sending = False
         self._done = asyncio.Event()
@@ -79,7 +85,8 @@ class HttpLoad:
         return self._report(started_at, ended_at)
 
     async def _connect(self) -> None:
-        _, connection = await self._loop.create_connection(lambda: HttpConnection(self._answered), HOST, self._plan.port)
+        source = (SOURCES[next(self._numbers) % len(SOURCES)], 0)
+        _, connection = await self._loop.create_connection(lambda: HttpConnection(self._answered), HOST, self._plan.port, local_addr=source)
         self._all.add(connection)
         self._idle.append(connection)
         self._follow_up()
@@ -94,6 +101,9 @@ class HttpLoad:
                 self._late.append(now - due)
                 self._due.append(due)
                 self._follow_up()
+                if self._plan.gives_up and self._due:
+                    self._gone += 1
+                    self._due.clear()
                 due += interval(self._plan.rate)
             await asyncio.sleep(TICK_SECONDS)
 
@@ -163,7 +173,7 @@ class HttpLoad:
             waited_p99_ms=percentile(self._waited, 99) * 1000,
             refused_p99_ms=percentile(self._refused, 99) * 1000,
             late_p99_ms=percentile(self._late, 99) * 1000,
-            unsent=len(self._due),
+            unsent=self._gone + len(self._due),
             broken=self._statuses[BROKEN],
         )
 

@@ -15,7 +15,7 @@ class LoadPlan:
     `in_flight` calls (for HTTP: connections) are under way at most, each followed by the next at once; or, with a `rate`, calls begin at
     random moments at `rate` a second on average, whether or not earlier ones were answered. `tokens` are those of the vendors, in order;
     `items` per call make it a bulk call with the token `service_token`. Every `wait_every`-th call asks to wait for the final state.
-    `limit` ends the load after that many calls.
+    `limit` ends the load after that many calls. A caller who finds no free connection waits for one, or with `gives_up` goes away.
     """
 
     port: int
@@ -29,6 +29,7 @@ class LoadPlan:
     items: int = 0
     wait_every: int = 0
     limit: int = 0
+    gives_up: bool = False
     transport: str = ""
     keys_dir: str = ""
     run: str = ""
@@ -40,7 +41,8 @@ class LoadReport:
 
     `started_at` and `ended_at` are of the first send and the last answer, in seconds since 1970. `statuses` counts answers by status,
     `reasons` refusals by reason. Latencies are in milliseconds, from when a call was due; `late_p99_ms` is how late the generator itself
-    was: when that is small, it was not the bottleneck. `unsent` calls were due and found no free connection until the end.
+    was: when that is small, it was not the bottleneck. `unsent` calls were due and found no free connection: until the end or, of callers
+    who give up, at that moment.
     """
 
     started_at: float

@@ -46,4 +46,5 @@ def profiled(stack: Stack, folder: Path | None, name: str) -> Iterator[None]:
     for output, said in words.items():
         if not output.exists():
             raise ProfilerMissing(f"py-spy: {said.decode(errors='replace').strip()[-300:]}")
-        output.with_suffix(".svg").write_text(flame(frames_of(output.read_text().splitlines()), output.stem))
+        root = frames_of(output.read_text().splitlines())
+        output.with_suffix(".svg").write_text(flame(root, f"{output.stem}, {root.samples:,} samples"))

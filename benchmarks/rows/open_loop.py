@@ -48,7 +48,8 @@ def overload(bench: Bench) -> Row:
     """Offer three times the peak: what is accepted settles, the rest gets a typed refusal, and memory stays bounded."""
     rate = peak(bench) * OVERLOAD
     seconds = OVERLOAD_SECONDS if bench.full else bench.seconds
-    measured = bench.measure(run_http_load, replace(bench.plan(in_flight=OVERLOAD_CONNECTIONS, seconds=seconds), rate=rate))
+    plan = replace(bench.plan(in_flight=OVERLOAD_CONNECTIONS, seconds=seconds), rate=rate, gives_up=True)
+    measured = bench.measure(run_http_load, plan)
     before, after = measured.memory_mib_before, measured.memory_mib_after
     report = measured.report
     refused = report.calls - report.acknowledged - report.broken
@@ -57,7 +58,7 @@ def overload(bench: Bench) -> Row:
         Figure("accepted and settled", measured.rate, "/s", "peak"),
         Figure("refused, typed", 100 * (refused - report.reasons.get("UNTYPED", 0)) / offered, "%"),
         Figure("no typed answer", 100 * (report.broken + report.reasons.get("UNTYPED", 0)) / offered, "%"),
-        Figure("found no connection", 100 * report.unsent / offered, "%"),
+        Figure("found no free connection", 100 * report.unsent / offered, "%"),
         Figure("accept p99", report.p99_ms, "ms"),
         Figure("refuse p99", report.refused_p99_ms, "ms"),
         Figure("memory before, all processes", sum(before.values()), "MiB"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from shared.archive.errors import BadArchive
 from shared.archive.months import Month
 
 
@@ -41,3 +42,13 @@ def archived_schemas(root: Path, service: str) -> list[str]:
     """Return the schemas of a service that an archive holds any month of: the service's own name, or that with a number for each cell."""
     found = {path.name for path in root.glob(f"[0-9][0-9][0-9][0-9]-[0-9][0-9]/{service}*")}
     return sorted(name for name in found if name == service or name.removeprefix(f"{service}_").isdigit())
+
+
+def whole_schemas(root: Path, service: str) -> list[str]:
+    """Return the archived schemas of a service. Raises BadArchive where a month is there of some cells and not of others."""
+    months = {schema: archived_months(root, schema) for schema in archived_schemas(root, service)}
+    every = sorted({month for there in months.values() for month in there})
+    for schema, there in months.items():
+        if missing := [str(month) for month in every if month not in there]:
+            raise BadArchive(f"{root}: {schema} of {', '.join(missing)} is not archived, and that of other cells is")
+    return list(months)

@@ -45,6 +45,10 @@ class Month(NamedTuple):
         """Return the month after it."""
         return Month(self.year + self.number // 12, self.number % 12 + 1)
 
+    def previous(self) -> "Month":
+        """Return the month before it."""
+        return Month(self.year - (self.number == 1), (self.number - 2) % 12 + 1)
+
     def archivable(self, now: datetime) -> bool:
         """Tell whether it has been over for long enough."""
         return self.stop + GRACE <= now

@@ -81,37 +81,40 @@ def sha256_of(path: Path) -> str:
 
 def read_rows(path: Path, columns: pa.Schema, first: int | str | None = None) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of a file in their order, all or those with one value in the first column, which is sorted. Raises BadArchive."""
-    keep = None if first is None else (lambda batch: pc.equal(batch.column(0), first))
-    for batch in read_batches(path, columns, keep=keep, within=None if first is None else (first, first)):
-        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
-
-
-def read_batches(
-    path: Path,
-    columns: pa.Schema,
-    *,
-    only: Sequence[str] | None = None,
-    keep: Callable[[pa.RecordBatch], Any] | None = None,
-    within: tuple[Any, Any] | None = None,
-) -> Iterator[pa.RecordBatch]:
-    """Yield a file in batches of at most BATCH rows, in order, without those that are empty. Raises BadArchive.
-
-    `only` names the columns to read, None: all. `keep` says of a batch which rows are wanted, as an Arrow array of flags. `within` are the
-    lowest and highest value wanted of the first column: row groups that cannot hold any are passed by.
-    """
     try:
         with pq.ParquetFile(path) as file:
             if not file.schema_arrow.equals(columns):
                 raise BadArchive(f"{path} has other columns than an archive of this format")
-            groups = [at for at in range(file.num_row_groups) if within is None or _may_hold(file.metadata.row_group(at), *within)]
-            for batch in file.iter_batches(batch_size=BATCH, row_groups=groups, columns=only):
-                wanted = batch if keep is None else batch.filter(keep(batch))
-                if wanted.num_rows:
-                    yield wanted
+            groups = [at for at in range(file.num_row_groups) if first is None or _may_hold(file.metadata.row_group(at), first)]
+            for batch in file.iter_batches(batch_size=BATCH, row_groups=groups):
+                wanted = batch if first is None else batch.filter(pc.equal(batch.column(0), first))
+                yield from zip(*(column.to_pylist() for column in wanted.columns), strict=True)
     except (OSError, pa.ArrowException) as error:
         raise BadArchive(f"{path} cannot be read: {error}") from error
 
 
-def _may_hold(group: Any, lowest: Any, highest: Any) -> bool:
+def scan_rows(path: Path, columns: pa.Schema, keep: Callable[[pa.RecordBatch], Any]) -> Iterator[tuple[Any, ...]]:
+    """Yield those columns of those rows of a file, in order, that `keep` wants: it is given batches and returns an Arrow array of flags.
+
+    Reads no other columns, and makes Python objects of what is wanted only. Raises BadArchive.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            found = {field.name: field.type for field in file.schema_arrow}
+            if any(found.get(field.name) != field.type for field in columns):
+                raise BadArchive(f"{path} has other columns than an archive of this format")
+            for batch in file.iter_batches(batch_size=ROW_GROUP, columns=columns.names):
+                wanted = batch.select(columns.names).filter(keep(batch))
+                yield from zip(*(column.to_pylist() for column in wanted.columns), strict=True)
+    except (OSError, pa.ArrowException) as error:
+        raise BadArchive(f"{path} cannot be read: {error}") from error
+
+
+def between(column: Any, first: str, until: str) -> Any:
+    """Return which values of a column lie in [first, until), as an Arrow array of flags."""
+    return pc.and_(pc.greater_equal(column, first), pc.less(column, until))
+
+
+def _may_hold(group: Any, value: Any) -> bool:
     statistics = group.column(0).statistics
-    return statistics is None or not statistics.has_min_max or (statistics.min <= highest and statistics.max >= lowest)
+    return statistics is None or not statistics.has_min_max or statistics.min <= value <= statistics.max

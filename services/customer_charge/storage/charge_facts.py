@@ -6,6 +6,7 @@ from psycopg.rows import class_row
 
 from services.customer_charge.domain.matching import OwnFacts
 from shared.database import Connection
+from shared.planning import reading_in_order
 from shared.sql_arrays import uuid_array
 
 FACTS = """
@@ -31,7 +32,7 @@ LIMIT %(limit)s
 
 async def list_facts(connection: Connection, *, after: str, until: str, limit: int) -> list[OwnFacts]:
     """Return the facts of charges in (after, until], in order of id."""
-    async with connection.cursor(row_factory=class_row(OwnFacts)) as cursor:
+    async with reading_in_order(connection), connection.cursor(row_factory=class_row(OwnFacts)) as cursor:
         await cursor.execute(LIST_FACTS, {"after": after, "until": until, "limit": limit})
         return await cursor.fetchall()
 

@@ -6,6 +6,7 @@ from psycopg.rows import class_row
 
 from services.customer_charge.domain.reversal_matching import OwnReversal
 from shared.database import Connection
+from shared.planning import reading_in_order
 from shared.sql_arrays import uuid_array
 
 # One statement, so that a reversal, its entry, its pending row and its charge are seen at one moment.
@@ -44,7 +45,7 @@ LIMIT %(limit)s
 
 async def list_facts(connection: Connection, *, after: str, until: str, limit: int) -> list[OwnReversal]:
     """Return the facts of reversals in (after, until], in order of id."""
-    async with connection.cursor(row_factory=class_row(OwnReversal)) as cursor:
+    async with reading_in_order(connection), connection.cursor(row_factory=class_row(OwnReversal)) as cursor:
         await cursor.execute(LIST_FACTS, {"after": after, "until": until, "limit": limit})
         return await cursor.fetchall()
 

@@ -7,6 +7,7 @@ from email.utils import formatdate
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Protocol
 
+from services.gateway.http.refusals import Pace
 from shared.admission.asks import address_group
 
 
@@ -50,6 +51,7 @@ class Connections:
         """Set while draining as soon as no connection is left."""
         self.answered: Counter[int] = Counter()
         """Answers so far, by status."""
+        self.refusals = Pace()
         self.date_line = b""
         self.set_date()
         self._connections_max = connections_max

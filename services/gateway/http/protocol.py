@@ -7,6 +7,7 @@ ASGI in between: a request costs one task and one write (docs/decisions/0014-own
 import asyncio
 import logging
 from collections import deque
+from http import HTTPStatus
 from typing import cast
 
 import httptools
@@ -61,6 +62,7 @@ class HttpProtocol(asyncio.Protocol):
         self._message_bytes = 0
         self._written_bytes = 0
         self._taken_bytes = 0
+        self._pause: asyncio.TimerHandle | None = None  # after a refusal: nothing more is read or begun until it is over
         self._held = False  # the client reads slowly: nothing more is begun for it
         self._deaf = False  # what still arrives is not looked at: this connection ends with the answers that are due
         self._refusal: ProblemError | None = None
@@ -90,6 +92,7 @@ class HttpProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop watching. A call under way goes on, its answer is nobody's; a stream ends."""
         self._watcher.cancel()
+        self._end_pause()
         self._drop_ahead()
         if self._incoming is not None:
             self._door.large_bodies.leave(self._incoming)
@@ -110,7 +113,7 @@ class HttpProtocol(asyncio.Protocol):
         self._held = False
         if self._stream is not None:
             self._stream.go_on()
-        if self._under_way is None and not self._transport.is_closing():
+        if self._under_way is None and self._pause is None and not self._transport.is_closing():
             self._go_on()
 
     def eof_received(self) -> bool:
@@ -203,7 +206,7 @@ class HttpProtocol(asyncio.Protocol):
         self._in_head = True
         request.body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         self._deaf = self._deaf or not request.keep_alive  # RFC 9112, 9.6: what follows the last request is not looked at
-        if self._under_way is None and not self._held:
+        if self._under_way is None and not self._held and self._pause is None:
             self._begin(request)
             return
         self._ahead.append(request)
@@ -213,9 +216,14 @@ class HttpProtocol(asyncio.Protocol):
             self._refuse(ProblemError.of("INVALID_ARGUMENT", f"more than {REQUESTS_PARSED_MAX} requests were sent ahead"))
 
     def end_after_response(self) -> None:
-        """Tell the client of a request under way, by `Connection: close`, that it is the last one on this connection."""
+        """Tell the client of a request under way, by `Connection: close`, that it is the last one on this connection.
+
+        A connection that is not read for a while is read now: what its client has sent already is still answered.
+        """
         if self._under_way is not None:
             self._under_way.keep_alive = False
+        elif self._pause is not None:
+            self._read_again()
 
     def end_when_idle(self) -> None:
         """Close now unless a request is under way; then it is the last one."""
@@ -234,8 +242,10 @@ class HttpProtocol(asyncio.Protocol):
         self._serving = self._loop.create_task(self._serve(request))
 
     async def _serve(self, request: Request) -> None:
+        refused = False
         try:
             response = await self._door.answer(request)
+            refused = response.status == HTTPStatus.SERVICE_UNAVAILABLE
             self._shared.answered[response.status] += 1
             if type(response) is not Response:
                 await self._send_stream(request, response)
@@ -247,7 +257,7 @@ class HttpProtocol(asyncio.Protocol):
             if not isinstance(error, Exception):
                 raise
             LOGGER.exception("the answer to request %s could not be sent", request.request_id)
-        self._end(request)
+        self._end(request, refused=refused)
 
     def _write(self, request: Request, response: Response) -> None:
         if self._shared.draining or response.closes:
@@ -271,16 +281,30 @@ class HttpProtocol(asyncio.Protocol):
             request.keep_alive = request.keep_alive and self._stream.whole
             self._stream = None
 
-    def _end(self, request: Request) -> None:
-        """Go on to the next request of this connection."""
+    def _end(self, request: Request, *, refused: bool) -> None:
+        """Go on to the next request of this connection, at once or, after a refusal, at the door's pace."""
         self._under_way = None
         self._door.large_bodies.leave(request)
         self._idle_since = self._loop.time()
         if not request.keep_alive or self._transport.is_closing():
             self._drop_ahead()
             self._transport.close()
+        elif refused:
+            self._transport.pause_reading()
+            self._pause = self._loop.call_later(self._shared.refusals.begin(), self._read_again)
         elif not self._held:
             self._go_on()
+
+    def _read_again(self) -> None:
+        self._end_pause()
+        if not self._held and not self._transport.is_closing():
+            self._go_on()
+
+    def _end_pause(self) -> None:
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+            self._shared.refusals.end()
 
     def _go_on(self) -> None:
         """Begin the next request, and read more when there is none; end the connection when nothing more is to come."""

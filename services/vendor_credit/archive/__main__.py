@@ -20,71 +20,54 @@ try:
     from services.vendor_credit.archive.files import Manifest
 except ImportError:
     raise SystemExit("the archive needs Apache Arrow; install the extra: charging[archive]") from None
-from services.vendor_credit.archive.statements import archived_statement
+from services.vendor_credit.archive.statements import archived_statement, schema_of_vendor
 from services.vendor_credit.archive.verifying import verify_archive
 from services.vendor_credit.archive.writing import archive_month
 from services.vendor_credit.domain.ledger import EntryKind
 from services.vendor_credit.settings import VendorCreditSettings
-from shared.archive.errors import BadArchive, NotYet
-from shared.archive.folders import archived_months, archived_schemas
+from shared.archive.commands import exit_status, for_each_schema
+from shared.archive.folders import whole_schemas
 from shared.archive.months import Month
 from shared.cell_numbers import schemas_of
 from shared.clock import utc_now
 from shared.database import Database
-from shared.errors import ChargingError
 from shared.settings import load_settings
 from shared.times import rfc3339
 
-SCHEMA = "vendor_credit"
+SERVICE = "vendor_credit"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says and return the exit status."""
     asked = _parser().parse_args(arguments)
-    try:
-        if asked.command == "write":
-            asyncio.run(_write(load_settings(VendorCreditSettings), asked.folder, asked.month))
-        elif asked.command == "verify":
-            return _verify(asked.folder)
-        else:
-            _print_statement(asked.folder, asked.vendor, asked.start, asked.stop)
-    except BadArchive as error:
-        print(f"BROKEN  {error}", file=sys.stderr)
-        return 1
-    except (ChargingError, NotYet) as error:
-        print(error, file=sys.stderr)
-        return 2
+    return exit_status(lambda: _carry_out(asked))
+
+
+def _carry_out(asked: argparse.Namespace) -> int:
+    if asked.command == "write":
+        _write(load_settings(VendorCreditSettings), asked.folder, asked.month)
+    elif asked.command == "verify":
+        return _verify(asked.folder)
+    else:
+        _print_statement(asked.folder, asked.vendor, asked.start, asked.stop)
     return 0
 
 
-async def _write(settings: VendorCreditSettings, root: Path, month: Month) -> None:
-    for schema in schemas_of(SCHEMA, settings.cells):
-        database = Database(settings.database_url, schema, pool_size=2, application_name="archive")
-        await database.open()
-        try:
-            _show(await archive_month(database, root, month, schema=schema, now=utc_now()))
-        finally:
-            await database.close()
+def _write(settings: VendorCreditSettings, root: Path, month: Month) -> None:
+    async def archive(database: Database, schema: str) -> Manifest:
+        return await archive_month(database, root, month, schema=schema, now=utc_now())
+
+    asyncio.run(for_each_schema(settings.database_url, schemas_of(SERVICE, settings.cells), archive, _show))
 
 
 def _verify(root: Path) -> int:
     months = 0
-    for schema in _schemas(root):
+    for schema in whole_schemas(root, SERVICE):
         for manifest in verify_archive(root, schema):
             _show(manifest)
             months += 1
-    print(f"{months} months are whole" if months else f"{root}: nothing is archived there")
+    print(f"{months} months of the vendor ledgers are whole" if months else f"{root}: nothing is archived there")
     return 0 if months else 2
-
-
-def _schemas(root: Path) -> list[str]:
-    """Return the schemas that are archived. Raises BadArchive where a month is there of some cells and not of others."""
-    months = {schema: archived_months(root, schema) for schema in archived_schemas(root, SCHEMA)}
-    every = sorted({month for there in months.values() for month in there})
-    for schema, there in months.items():
-        if missing := [str(month) for month in every if month not in there]:
-            raise BadArchive(f"{root}: {schema} of {', '.join(missing)} is not archived, and that of other cells is")
-    return list(months)
 
 
 def _show(manifest: Manifest) -> None:
@@ -96,8 +79,8 @@ def _show(manifest: Manifest) -> None:
 
 def _print_statement(root: Path, vendor_id: int, start: datetime, stop: datetime) -> None:
     """Print lines of JSON: what is signed of such a statement, then its entries."""
-    schemas = archived_schemas(root, SCHEMA) or [SCHEMA]
-    statement, entries = archived_statement(root, schemas[vendor_id % len(schemas)], vendor_id, start=start, stop=stop, now=utc_now())
+    schema = schema_of_vendor(root, SERVICE, vendor_id)
+    statement, entries = archived_statement(root, schema, vendor_id, start=start, stop=stop, now=utc_now())
     print(json.dumps(statement.facts()))
     for entry in entries:
         kind = EntryKind(entry.kind).name.lower()

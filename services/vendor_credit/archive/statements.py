@@ -9,7 +9,7 @@ from services.vendor_credit.archive.verifying import entries_of
 from services.vendor_credit.domain.ledger import Entry
 from services.vendor_credit.domain.statements import BEGINNING, Balance, Statement, check_period
 from shared.archive.errors import BadArchive
-from shared.archive.folders import archived_months
+from shared.archive.folders import archived_months, archived_schemas
 from shared.archive.months import Month
 from shared.errors import NotFound
 
@@ -39,6 +39,15 @@ def archived_statement(
             opening = closing
     period = (entry for entry in _entries(folders, vendor_id) if in_period(entry, start, stop))
     return Statement(vendor_id, start, stop, opening, closing, now), period
+
+
+def schema_of_vendor(root: Path, service: str, vendor_id: int) -> str:
+    """Return the schema that holds a vendor's archived ledger, by its last month; the service's own name when none does."""
+    for schema in archived_schemas(root, service):
+        months = archived_months(root, schema)
+        if any(True for _ in read_ledgers(root / str(months[-1]) / schema, vendor_id)):
+            return schema
+    return service
 
 
 def _folders(root: Path, schema: str, start: datetime, stop: datetime) -> list[Path]:

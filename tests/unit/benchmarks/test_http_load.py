@@ -3,12 +3,12 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 from benchmarks.charge_requests import batch_requests, charge_requests
 from benchmarks.http_connection import HttpConnection
-from benchmarks.http_load import generate
+from benchmarks.http_load import SOURCES, generate
 from benchmarks.load_plan import LoadPlan
 
 PLAN = LoadPlan(
@@ -69,6 +69,44 @@ async def test_open_loop_sends_at_its_own_rate() -> None:
         report = await generate(replace(PLAN, port=port, rate=2000.0, in_flight=8))
     assert report.statuses == {"202": 20}
     assert report.p50_ms > 0
+
+
+async def test_callers_who_give_up_leave_no_queue_behind() -> None:
+    """With one connection and slow answers nearly all of them go away; without giving up each is sent once its turn has come."""
+    asked = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        with suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                asked += 1
+                asyncio.get_running_loop().call_later(0.02, writer.write, b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        plan = replace(PLAN, port=port, rate=2000.0, in_flight=1, limit=0, seconds=0.5)
+        patient = await generate(plan)
+        hurried = await generate(replace(plan, gives_up=True))
+    assert asked == patient.calls + hurried.calls
+    assert hurried.unsent > 10 * hurried.calls
+    assert hurried.p99_ms < patient.p99_ms / 2  # nobody waited for the connection before
+
+
+async def test_callers_come_from_several_addresses() -> None:
+    """One address may open only so many connections at a server of ours."""
+    seen = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.add(writer.get_extra_info("peername")[0])
+        with suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listener:
+        await generate(replace(PLAN, port=listener.sockets[0].getsockname()[1], in_flight=8))
+    assert seen == set(SOURCES)
 
 
 async def test_an_answer_may_arrive_in_pieces() -> None:
