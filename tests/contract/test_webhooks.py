@@ -4,6 +4,7 @@ import json
 
 import grpc
 import pytest
+from charging.customer_charge.v1 import events_pb2
 from charging.customer_charge.v1 import webhooks_pb2 as pb
 from charging.vendor_credit.v1 import vendor_credit_pb2 as vendor_pb
 
@@ -67,6 +68,21 @@ async def test_only_what_was_delivered_is_replayed(world: World, first: int, las
     request = pb.ReplayWebhookEventsRequest(id=made.data.id, first=first, last=last)
     reply = await world.stack.call(SERVICE + "ReplayWebhookEvents", request, world.operator)
     assert (reply.code, reply.fields) == (grpc.StatusCode.INVALID_ARGUMENT, {field})
+    await world.call(SERVICE + "DeleteWebhookEndpoint", pb.DeleteWebhookEndpointRequest(id=made.data.id), world.operator)
+
+
+async def test_a_type_that_is_none_is_refused_by_its_place(world: World) -> None:
+    """When an endpoint is made and when it is changed; nothing is made, nothing changes."""
+    request = creation(world)
+    request.types.append(events_pb2.EVENT_TYPE_UNSPECIFIED)
+    reply = await world.stack.call(SERVICE + "CreateWebhookEndpoint", request, world.operator)
+    assert (reply.code, reply.fields) == (grpc.StatusCode.INVALID_ARGUMENT, {"types[1]"})
+    made = await world.call(SERVICE + "CreateWebhookEndpoint", creation(world), world.operator)
+    change = pb.UpdateWebhookEndpointRequest(id=made.data.id, types=[events_pb2.EVENT_TYPE_UNSPECIFIED])
+    reply = await world.stack.call(SERVICE + "UpdateWebhookEndpoint", change, world.operator)
+    assert (reply.code, reply.fields) == (grpc.StatusCode.INVALID_ARGUMENT, {"types[0]"})
+    found = await world.call(SERVICE + "GetWebhookEndpoint", pb.GetWebhookEndpointRequest(id=made.data.id), world.operator)
+    assert found.data.types == made.data.types
     await world.call(SERVICE + "DeleteWebhookEndpoint", pb.DeleteWebhookEndpointRequest(id=made.data.id), world.operator)
 
 

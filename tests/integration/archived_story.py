@@ -78,7 +78,7 @@ class Story:
         """Reverse a charge at the clock's time, settled a moment later."""
         reversal_id = self.clock.new_id()
         order = ReversalOrder(reversal_id, self.ids[of], amount, "a mistake", f"key-{reversal_id}", "user:1")
-        await reverse_charge(self.money.charges, order, None)
+        await reverse_charge(self.money.cells, order, None)
         self.ids[name] = reversal_id
         self.clock.now += MOMENT
         await self.money.settle_reversals()
@@ -115,7 +115,7 @@ async def archive(story: Story, root: Path, months: Sequence[Month] = (JANUARY, 
     """Archive months of both services, as `make archive` does, and return the manifests of this one."""
     manifests = []
     for month in months:
-        await archive_vendors(story.money.vendors, root, month, schema=VENDORS, now=NOW)
+        await archive_vendors(story.money.vendors.first, root, month, schema=VENDORS, now=NOW)
         manifests.append(await archive_charges(story.money.charges, root, month, schema=CHARGES, now=NOW))
     return manifests
 

@@ -26,9 +26,9 @@ from tests.integration.money import open_money
 
 
 @pytest_asyncio.fixture
-async def story(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Story]:
+async def story(one_cell: Databases, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Story]:
     """Give two months of charges and reversals."""
-    async with open_money(databases) as money:
+    async with open_money(one_cell) as money:
         yield await two_months(money, monkeypatch)
 
 
@@ -45,7 +45,7 @@ async def test_what_is_archived_is_what_the_database_has(story: Story, tmp_path:
     reversals = [reversal for folder in folders.values() for reversal in read_reversals(folder)]
     assert {each.id for each in [*charges, *reversals]} == set(story.ids.values())
     for charge in charges:
-        known = await get_charge(story.money.charges, charge.id, None)
+        known = await get_charge(story.money.cells, charge.id, None)
         assert charge.as_charge() == known._replace(metadata=None, reversed_amount=0)
     assert [each.id for each in read_reversals(folders[FEBRUARY])] == [story.ids["rest"]]
     assert {each.id for each in read_charges(folders[FEBRUARY])} == {story.ids["february"], story.ids["over the last end"]}
@@ -202,10 +202,11 @@ async def test_small_pages_and_chunks_say_the_same(story: Story, tmp_path: Path,
 
 
 async def test_the_command_archives_and_prints(
-    story: Story, databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    story: Story, one_cell: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As `make archive` calls it; a month that is not final is an answer, not a breakage."""
-    monkeypatch.setenv("CHARGING_CUSTOMER_CHARGE_DATABASE_URL", databases.urls["customer_charge"])
+    monkeypatch.setenv("CHARGING_CUSTOMER_CHARGE_DATABASE_URL", one_cell.urls["customer_charge"])
+    monkeypatch.setenv("CHARGING_CELLS", str(one_cell.cells))
     folder = ["--folder", str(tmp_path)]
     for month in ("2026-01", "2026-02"):
         assert await asyncio.to_thread(command.main, ["write", month, *folder]) == 0

@@ -42,7 +42,7 @@ Change = Callable[[Path], None]
 async def whole(database_factory: DatabaseFactory, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path]:
     """Give an archive of two months in small row groups, made once; tests change copies."""
     root = tmp_path_factory.mktemp("whole")
-    databases = database_factory.clone()
+    databases = database_factory.clone(1)
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr("shared.archive.tables.ROW_GROUP", 6)
         monkeypatch.setattr("services.customer_charge.archive.writing.PAGE", 6)

@@ -15,7 +15,10 @@ from shared.local.env_file import keep_secrets
 from shared.local.ports import LOOPBACK, free_range
 from shared.local.processes import PROGRAMS
 from shared.local.stack import Stack
+from tests.databases import CELLS
 from tests.system.stacks import POSTGRES_SETTINGS
+
+CELLS_SETTING = "CHARGING_CELLS"
 
 SERVER_OF = {"identity": "gateway", "vendor_credit": "vendor_credit", "customer_charge": "customer_charge"}
 """Whose calls are served by which process."""
@@ -32,10 +35,11 @@ def two_machines(folder: Path) -> Iterator[Machines]:
     folder.mkdir()
     secrets = keep_secrets(folder / "secrets", SECRET_NAMES)
     first = Stack(
-        choose(folder / "1", {METRICS_PORT_SETTING: _metrics_port(0)}, secrets, known_ports=False), postgres_settings=POSTGRES_SETTINGS
+        choose(folder / "1", {METRICS_PORT_SETTING: _metrics_port(0), CELLS_SETTING: str(CELLS)}, secrets, known_ports=False),
+        postgres_settings=POSTGRES_SETTINGS,
     )
     engines = {name: first.environment[name] for name in ("DATABASE_URL", "REDIS_URL", "CHARGING_CACHE_REDIS_URL")}
-    shared = {"CHARGING_PROFILE": first.choices.profile, METRICS_PORT_SETTING: _metrics_port(1)}
+    shared = {"CHARGING_PROFILE": first.choices.profile, METRICS_PORT_SETTING: _metrics_port(1), CELLS_SETTING: str(CELLS)}
     second = Stack(choose(folder / "2", engines | shared, secrets, known_ports=False))
     addresses = {f"CHARGING_{service.upper()}_ADDRESS": round_robin((first, second), service) for service in SERVER_OF}
     for stack in (first, second):

@@ -1,5 +1,7 @@
 """WebhookService."""
 
+from collections.abc import Sequence
+
 from charging.customer_charge.v1 import events_pb2, webhooks_pb2_grpc
 from charging.customer_charge.v1 import webhooks_pb2 as pb
 
@@ -35,7 +37,7 @@ class WebhookServicer(webhooks_pb2_grpc.WebhookServiceServicer):
             self._cells.of(request.vendor_id),
             vendor_id=request.vendor_id,
             url=request.url,
-            types=sorted(set(request.types)),
+            types=_types(request.types),
             description=request.description,
             after=request.after if request.HasField("after") else None,
             secret=stored,
@@ -66,7 +68,7 @@ class WebhookServicer(webhooks_pb2_grpc.WebhookServiceServicer):
             request.id,
             current_call().caller.visible_vendors,
             url=request.url if request.HasField("url") else None,
-            types=sorted(set(request.types)),
+            types=_types(request.types),
             description=request.description if request.HasField("description") else None,
             enabled=request.enabled if request.HasField("enabled") else None,
             actor=current_call().caller.subject,
@@ -154,3 +156,11 @@ def attempt_message(endpoint: Endpoint, attempt: Attempt) -> pb.WebhookAttempt:
         attempted_at=to_timestamp(attempt.attempted_at),
         next_attempt_at=to_timestamp(attempt.next_attempt_at),
     )
+
+
+def _types(asked: Sequence[int]) -> list[int]:
+    """Return the types of events, each once. Raises InvalidArgument for the one that names none."""
+    for index, number in enumerate(asked):
+        if number == events_pb2.EVENT_TYPE_UNSPECIFIED:
+            raise InvalidArgument.of_field(f"types[{index}]", "must be a type of events; leave it out for all")
+    return sorted(set(asked))
