@@ -26,7 +26,7 @@ from tests.faults.facts import count_unsettled
 from tests.support import wait_until
 from tests.system.office import Office, Partner, async_caller
 from tests.system.replacing import replace
-from tests.system.stacks import audit, query
+from tests.system.stacks import audit, count
 from tests.system.two_machines import SERVER_OF, Machines, calls_served, round_robin, two_machines
 
 PER_SECOND = 60.0
@@ -167,7 +167,7 @@ def test_no_call_fails_while_two_of_every_process_are_replaced(machines: Machine
     assert load.replayed == 0, "a process began to serve a call and lost its answer"
     assert {why.partition(": ")[2] for why in load.again} <= NOT_BEGUN, "an answer said that something was wrong"
     wait_until(lambda: count_unsettled(machines[0].choices.admin_url, [partner.vendor]) == 0, "all charges to be final")
-    assert query(machines[0], CHARGES_OF, (partner.vendor,)) == [(load.answered.total(),)]
+    assert count(machines[0], CHARGES_OF, (partner.vendor,)) == load.answered.total()
     audit(machines[0])
 
 
