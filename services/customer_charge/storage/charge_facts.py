@@ -6,7 +6,7 @@ from psycopg.rows import class_row
 
 from services.customer_charge.domain.matching import OwnFacts
 from shared.database import Connection
-from shared.planning import reading_in_order
+from shared.database_pages import reading_in_order
 from shared.sql_arrays import uuid_array
 
 FACTS = """

@@ -6,7 +6,7 @@ from psycopg.rows import class_row
 
 from services.customer_charge.domain.reversal_matching import OwnReversal
 from shared.database import Connection
-from shared.planning import reading_in_order
+from shared.database_pages import reading_in_order
 from shared.sql_arrays import uuid_array
 
 # One statement, so that a reversal, its entry, its pending row and its charge are seen at one moment.
