@@ -15,6 +15,11 @@ from shared.transport.channels import MAX_MESSAGE_BYTES
 CONNECTIONS_MAX = 4_000
 """Open connections of one port; more are closed at once. An idle one costs some 25 KiB."""
 
+PENDING_MAX = 5_000
+"""Calls that have arrived and that nobody has looked at yet, which is a matter of milliseconds. Beyond so many the library drops some by
+chance, beyond twice as many all: with CANCELLED and without a reason. Its own 1,000 are what one greedy connection may send at once, and
+then well-behaved callers met that."""
+
 UNASKED_BYTES = 64 * 1024
 """What a client may send of a request before anybody asks for it. Left to itself gRPC takes 4 MiB of each of a thousand calls, from whoever
 connects. Once a request is asked for, all of it may come."""
@@ -28,6 +33,8 @@ OPTIONS = (
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_metadata_size", 16 * 1024),
     ("grpc.max_concurrent_streams", 1_000),
+    ("grpc.server.max_pending_requests", PENDING_MAX),
+    ("grpc.server.max_pending_requests_hard_limit", 2 * PENDING_MAX),
     # The probe would widen the window again, up to what the network carries.
     ("grpc.http2.bdp_probe", 0),
     ("grpc.http2.lookahead_bytes", UNASKED_BYTES),

@@ -102,7 +102,7 @@ async def test_thousands_of_calls_on_one_connection_are_bounded(stack: Stack, of
             for raw in connections:
                 await raw.send(*[head(stream, CHARGE, partner.token) for stream in streams(UNANSWERED_MAX)])
             refusal = await one_more_until_refused(stack, partner)
-            assert (refusal.code(), reason_of(refusal)) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS")
+            assert (refusal.code(), reason_of(refusal)) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS"), refusal
             await all_ended(connections[1], UNANSWERED_MAX // 2)
             await connections[0].send(*[data(stream, charge) for stream in streams(10)])
 
